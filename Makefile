@@ -1,0 +1,90 @@
+# billing: build, install, check, demo. See README.md.
+#
+#   make               build the extension             make check      set up what is missing, run every suite
+#   make install       into the server of PG_CONFIG    make demo       one month of a GPU cloud, end to end
+#   make installcheck  pg_regress, isolation only      make lint       format, static analysis, house rules
+#   make check-SUITE   one of core fuzz regress        make format     clang-format, in place
+#                      pgtap isolation tap             make coverage   lines of src/core that test/core reaches
+#   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
+
+# The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
+SUITES    = core fuzz regress pgtap isolation tap
+DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz
+PG_CONFIG ?= pg_config
+export PG_CONFIG
+
+ifneq (,$(filter $(DEV_GOALS),$(MAKECMDGOALS)))
+
+setup:
+	@test/setup.sh check
+check:
+	@test/check.sh $(SUITES)
+$(SUITES:%=check-%): check-%:
+	@test/check.sh $*
+demo:
+	@test/demo.sh
+lint:
+	@test/lint.sh
+format:
+	@test/setup.sh lint
+	clang-format-14 -i $(wildcard src/*/*.[ch] test/core/*.[ch])
+coverage:
+	@test/coverage.sh
+fuzz:
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
+
+# Named beside one of those: make clean check.
+$(filter-out $(DEV_GOALS),$(MAKECMDGOALS)):
+	@$(MAKE) $@
+
+.NOTPARALLEL:
+.PHONY: $(MAKECMDGOALS)
+
+else
+
+EXTENSION   = billing
+EXTVERSION  = 0.1.0
+MODULE_big  = billing
+MODULES_LIST := $(shell cat src/modules.list)
+
+CORE_SRC   := $(sort $(wildcard src/core/*.c))
+SERVER_SRC := $(sort $(foreach m,$(MODULES_LIST),$(wildcard src/$(m)/*.c)))
+HDRS       := $(sort $(wildcard src/*/*.h))
+OBJS        = $(CORE_SRC:.c=.o) $(SERVER_SRC:.c=.o) build/embedded.o
+
+# What the extension script is made of: in module order, functions before the views that use them.
+SQL_SRC     := src/server/begin.sql $(foreach m,$(MODULES_LIST),$(filter-out src/server/begin.sql src/server/end.sql %/tables.sql,$(sort $(wildcard src/$(m)/*.sql)))) src/server/end.sql
+# What is embedded in the library: tables, run once by billing.install(), and the statements of the set-based stages.
+EMBED_SRC   := $(foreach m,$(MODULES_LIST),$(wildcard src/$(m)/tables.sql) $(sort $(wildcard src/$(m)/statements/*.sql)))
+
+# DATA on the command line is the demo's input; to PGXS it would be a list of files to install.
+override DATA =
+DATA_built  = build/$(EXTENSION)--$(EXTVERSION).sql
+EXTRA_CLEAN = build
+
+PG_CPPFLAGS = -I$(CURDIR)/src -I$(CURDIR)/build
+PG_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -fvisibility=hidden
+SHLIB_LINK  = -lcrypto
+
+REGRESS      = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(CURDIR) --encoding=UTF8 --load-extension=billing
+ISOLATION    = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(CURDIR)/test/isolation --load-extension=billing
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS) $(OBJS:.o=.bc): $(HDRS)
+
+build/$(EXTENSION)--$(EXTVERSION).sql: $(SQL_SRC) src/modules.list Makefile
+	@mkdir -p build
+	cat $(SQL_SRC) > $@
+
+build/embedded.c build/embedded.h &: $(EMBED_SRC) src/server/embed.pl src/modules.list Makefile
+	@mkdir -p build
+	perl src/server/embed.pl build/embedded $(EMBED_SRC)
+
+build/embedded.o build/embedded.bc: build/embedded.c
+$(OBJS) $(OBJS:.o=.bc): build/embedded.h
+
+endif

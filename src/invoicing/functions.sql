@@ -1,0 +1,157 @@
+-- Runs, finalization, and invoices for people and machines.
+
+CREATE FUNCTION billing.guard_invoice() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'billing_guard_invoice';
+COMMENT ON FUNCTION billing.guard_invoice() IS 'Internal: trigger that lets a finalized invoice change only its status, along its transitions; else MB423.';
+
+CREATE FUNCTION billing.guard_invoice_line() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'billing_guard_invoice_line';
+COMMENT ON FUNCTION billing.guard_invoice_line() IS 'Internal: trigger that refuses UPDATE of invoice lines, and DELETE unless the invoice is a draft, with MB423.';
+
+-- Plain SQL without settings of its own, so that it is inlined into the statements that write events.
+CREATE FUNCTION billing.chain_invoice_event(tenant text, invoice uuid, last_sequence integer, last_hash bytea, from_status text, to_status text,
+                                            total_minor bigint, actor text, reason text, occurred_at timestamptz)
+RETURNS TABLE (tenant_id text, invoice_id uuid, sequence integer, event_from text, event_to text, event_total bigint,
+               event_actor text, event_reason text, event_at timestamptz, prev_hash bytea, self_hash bytea)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT $1, $2, coalesce($3, 0) + 1, $5, $6, $7, $8, $9, $10, coalesce($4, '\x0000000000000000000000000000000000000000000000000000000000000000'::bytea),
+           billing.fingerprint($1, $2::text, (coalesce($3, 0) + 1)::text, $5, $6, $7::text, $8, $9,
+                               (extract(epoch FROM $10) * 1000000)::bigint::text, encode($4, 'hex'))
+$$;
+COMMENT ON FUNCTION billing.chain_invoice_event(text, uuid, integer, bytea, text, text, bigint, text, text, timestamptz) IS
+'Internal: the next row of an invoice''s event chain, after the event with last_sequence and last_hash (NULL for the first). self_hash covers every column before it and prev_hash.';
+
+CREATE FUNCTION billing.invoice_batch(due_by date, first_tenant text, last_tenant text, replay_id uuid, finalize boolean,
+                                      OUT revisions bigint, OUT invoices bigint, OUT lines bigint, OUT finalized bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_invoice_batch';
+COMMENT ON FUNCTION billing.invoice_batch(date, text, text, uuid, boolean) IS
+'Rates and bills the tenants from first_tenant to last_tenant (both included, in byte order) for everything due by due_by: makes or remakes their drafts and, if finalize, finalizes them, all in one transaction. Returns the numbers of rated revisions, drafts made, their lines, and invoices finalized; again with the same data it makes none. replay_id is kept in billing.invoice_runs. Errors: MB416, MB425, MB426.';
+
+CREATE FUNCTION billing.finalize_batch(due_by date, first_tenant text, last_tenant text) RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_finalize_batch';
+COMMENT ON FUNCTION billing.finalize_batch(date, text, text) IS
+'Finalizes the drafts dated up to due_by of the tenants from first_tenant to last_tenant, and returns their number.';
+
+CREATE PROCEDURE billing.run_invoices(due_by date DEFAULT NULL, finalize boolean DEFAULT false, batch_tenants integer DEFAULT 10000)
+LANGUAGE plpgsql AS $$
+DECLARE
+    bill_to   date := coalesce(due_by, (pg_catalog.now() AT TIME ZONE 'UTC')::date);
+    replay_id uuid := billing.uuid_v7();
+    batch     record;
+    done      record;
+    invoices  bigint := 0;
+    finalized bigint := 0;
+BEGIN
+    PERFORM billing.sync_counts();
+    COMMIT;
+    PERFORM billing.ensure_billing_partitions(bill_to);
+    COMMIT;
+    FOR batch IN SELECT * FROM billing.tenant_batches(batch_tenants) LOOP
+        SELECT * INTO done FROM billing.invoice_batch(bill_to, batch.first_tenant, batch.last_tenant, replay_id, finalize);
+        COMMIT;
+        invoices := invoices + done.invoices;
+        finalized := finalized + done.finalized;
+        RAISE NOTICE 'due by %: batch % of %, % tenants: % invoices made, % lines, % finalized',
+            bill_to, batch.batch_no, batch.batches, batch.tenants, done.invoices, done.lines, done.finalized;
+    END LOOP;
+    RAISE NOTICE 'due by %: % invoices made, % finalized; see billing.invoices', bill_to, invoices, finalized;
+END
+$$;
+COMMENT ON PROCEDURE billing.run_invoices(date, boolean, integer) IS
+'Bills everything that fell due up to due_by (a UTC day, today unless given): a period in arrears is due on the first day after it, one in advance on its first day. Syncs counts, rates, posts, and makes the draft of each account, currency and due day; with finalize also numbers and posts them. Commits after each batch_tenants tenants and tells the progress; run again, it goes on where it stopped, and two runs at once give each invoice once. Drafts are remade by each run until finalized; usage that comes after that is a correction on the next invoice. Not inside a transaction block.';
+
+CREATE FUNCTION billing.ensure_billing_partitions(bill_to date) RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT billing.ensure_partitions(least(min(s.starts), bill_to), (bill_to + interval '2 months')::date)
+      FROM billing.subscriptions s
+$$;
+COMMENT ON FUNCTION billing.ensure_billing_partitions(date) IS 'Internal: the partitions that billing up to a day may write to, from the first subscription on.';
+
+CREATE FUNCTION billing.finalize_invoice(invoice text, tenant text DEFAULT NULL) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_finalize_invoice';
+COMMENT ON FUNCTION billing.finalize_invoice(text, text) IS
+'Finalizes one draft and returns its number: gapless within seller and year, unbilled_receivable becomes receivable, the invoice never changes again. invoice: its invoice_id, or its number when it is finalized already (a no-op). tenant narrows the search. Errors: MB421 it is paid, void or uncollectible, MB446 no such invoice.';
+
+CREATE FUNCTION billing.void_invoice(invoice text, reason text, tenant text DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_void_invoice';
+COMMENT ON FUNCTION billing.void_invoice(text, text, text) IS
+'Voids a finalized, unpaid invoice: it keeps its number, its amount goes back to unbilled_receivable, and the next run bills its lines again. invoice: number or invoice_id. Errors: MB400 no reason, MB421 not finalized, MB446 no such invoice.';
+
+CREATE FUNCTION billing.invoice_document(invoice text, tenant text DEFAULT NULL) RETURNS jsonb
+LANGUAGE C STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_invoice_document';
+COMMENT ON FUNCTION billing.invoice_document(text, text) IS
+'One invoice as JSON: seller, customer, totals, and lines with quantity, price, tiers and amounts. Amounts *_minor are integers in minor units; quantities, prices and amounts in major units are strings. invoice: number or invoice_id. Errors: MB400, MB446.';
+
+CREATE FUNCTION billing.preview_invoices(tenant text, due_by date DEFAULT (now() AT TIME ZONE 'UTC')::date) RETURNS jsonb
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_preview_invoices';
+COMMENT ON FUNCTION billing.preview_invoices(text, date) IS
+'The drafts a run up to due_by would leave for a tenant, as an array of the documents of billing.invoice_document(). The real run does it, and is rolled back. Counts usage that has been synced.';
+
+CREATE FUNCTION billing.show_invoice_line(document jsonb, line jsonb) RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tier      jsonb;
+    share     jsonb := line -> 'share';
+    is_usage  boolean := line ->> 'meter' IS NOT NULL;
+    what      text := (line ->> 'name') || CASE WHEN (line ->> 'correction')::boolean THEN ' (correction)' ELSE '' END;
+    quantity  text := CASE WHEN is_usage THEN (line ->> 'quantity') || ' ' || (line ->> 'unit')
+                           WHEN share -> 'days' <> share -> 'of' THEN format('%s of %s days', share ->> 'days', share ->> 'of')
+                           ELSE '' END;
+BEGIN
+    RETURN NEXT format('%s  %s %s %s %s', lpad(line ->> 'line', 3), rpad(left(what, 34), 34),
+                       (line #>> '{period,start}') || ' - ' || (line #>> '{period,end}'), lpad(quantity, 30), lpad(line ->> 'amount', 18));
+    IF is_usage THEN
+        FOR tier IN SELECT * FROM jsonb_array_elements(coalesce(nullif(line -> 'tiers', 'null'), '[]')) LOOP
+            RETURN NEXT rtrim(format('       %s %s', rpad(billing.tier_text(tier), 84), lpad(tier ->> 'amount', 20)));
+        END LOOP;
+    END IF;
+    IF (line ->> 'correction')::boolean THEN
+        RETURN NEXT format('       now %s, billed before %s', billing.format_amount((line ->> 'rated_minor')::bigint, document ->> 'currency'),
+                           billing.format_amount((line ->> 'billed_before_minor')::bigint, document ->> 'currency'));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION billing.show_invoice_line(jsonb, jsonb) IS 'Internal: the lines of text of one invoice line.';
+
+CREATE FUNCTION billing.tier_text(tier jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('from %s to %s: %s%s%s', coalesce(tier ->> 'from', '0'), coalesce(tier ->> 'to', 'any'), tier ->> 'quantity',
+                  CASE WHEN tier ->> 'unit' IS NOT NULL THEN ' x ' || (tier ->> 'unit') || CASE WHEN tier ->> 'per' <> '1' THEN ' per ' || (tier ->> 'per') ELSE '' END ELSE '' END,
+                  CASE WHEN coalesce(tier ->> 'flat', '0') <> '0' THEN ' + ' || (tier ->> 'flat') ELSE '' END)
+$$;
+COMMENT ON FUNCTION billing.tier_text(jsonb) IS 'Internal: one tier of an invoice line as text.';
+
+CREATE FUNCTION billing.show_invoice(invoice text, tenant text DEFAULT NULL) RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    document jsonb := billing.invoice_document(invoice, tenant);
+    rule     text := repeat('-', 114);
+    line     jsonb;
+BEGIN
+    RETURN NEXT format('Invoice %s (%s)', coalesce(document ->> 'number', document ->> 'invoice_id'), document ->> 'status');
+    RETURN NEXT format('from %s to %s (%s/%s)', document #>> '{seller,name}', document #>> '{customer,name}',
+                       document #>> '{customer,tenant}', document #>> '{customer,account}');
+    RETURN NEXT format('dated %s, due %s, for %s to %s (not included)', document ->> 'invoice_date', document ->> 'due_date',
+                       document #>> '{period,start}', document #>> '{period,end}');
+    RETURN NEXT rule;
+    FOR line IN SELECT * FROM jsonb_array_elements(document -> 'lines') LOOP
+        RETURN QUERY SELECT * FROM billing.show_invoice_line(document, line);
+    END LOOP;
+    RETURN NEXT rule;
+    RETURN NEXT lpad('total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'), 114);
+END
+$$;
+COMMENT ON FUNCTION billing.show_invoice(text, text) IS
+'An invoice as a page of text, a row a line: per line its quantity, and per tier quantity, unit price and amount, so that a person can check it by hand. invoice: number or invoice_id. Errors as billing.invoice_document().';
+
+GRANT EXECUTE ON FUNCTION billing.invoice_batch(date, text, text, uuid, boolean), billing.finalize_batch(date, text, text),
+    billing.ensure_billing_partitions(date), billing.finalize_invoice(text, text), billing.void_invoice(text, text, text), billing.uuid_v7() TO billing_operator;
+GRANT EXECUTE ON PROCEDURE billing.run_invoices(date, boolean, integer) TO billing_operator;
+GRANT EXECUTE ON FUNCTION billing.invoice_document(text, text), billing.preview_invoices(text, date), billing.show_invoice(text, text)
+    TO billing_operator, billing_auditor;

@@ -1,0 +1,230 @@
+/*
+ * invoice.c: one invoice: finalize, void, show, preview.
+ */
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "embedded.h"
+#include "invoicing/invoicing.h"
+#include "ledger/ledger.h"
+
+/* What identifies an invoice, and its state as read under the caller's lock. */
+typedef struct InvoiceKey
+{
+	Datum tenant_id;  /* text */
+	Datum invoice_id; /* uuid */
+	DateADT invoice_date;
+	const char *status;
+} InvoiceKey;
+
+static const char *const FIND_INVOICE =
+	"SELECT i.tenant_id, i.invoice_id, i.invoice_date, i.status FROM billing.invoices i"
+	" WHERE %s AND ($2 IS NULL OR i.tenant_id = $2)";
+
+/* Numbers are series-year-number; only an id has the length and the first dash of a UUID. */
+static bool
+is_uuid(Datum reference)
+{
+	char *string = TextDatumGetCString(reference);
+
+	return strlen(string) == 36 && strspn(string, "0123456789abcdefABCDEF") == 8;
+}
+
+/* Finds an invoice by number, or by id; refuses none (MB446) and several (MB400). Needs SPI. */
+static InvoiceKey
+find_invoice(Datum reference, const Datum *tenant)
+{
+	static const Oid types[] = {TEXTOID, TEXTOID};
+	Datum values[] = {reference, tenant ? *tenant : (Datum) 0};
+	const char *condition = is_uuid(reference) ? "i.invoice_id = $1::uuid" : "i.number = $1";
+	uint64 found = billing_spi_run(psprintf(FIND_INVOICE, condition), 2, types, values, tenant ? "  " : " n");
+	InvoiceKey key;
+	bool isnull;
+
+	if (found == 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_INVOICE),
+				errmsg("there is no invoice \"%s\"", TextDatumGetCString(reference)),
+				errhint("Give its number, or the invoice_id of a draft."));
+	if (found > 1)
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+				errmsg("%d invoices have the number \"%s\"", (int) found, TextDatumGetCString(reference)),
+				errdetail("Numbers are unique per legal entity only."), errhint("Name the tenant, or give the invoice_id."));
+	key.tenant_id = billing_spi_value(0, 1, &isnull);
+	key.invoice_id = billing_spi_value(0, 2, &isnull);
+	key.invoice_date = DatumGetDateADT(billing_spi_value(0, 3, &isnull));
+	key.status = billing_spi_text(0, 4);
+	return key;
+}
+
+static InvoiceKey
+find_invoice_argument(FunctionCallInfo fcinfo, int reference, int tenant)
+{
+	Datum tenant_id = PG_ARGISNULL(tenant) ? (Datum) 0 : PG_GETARG_DATUM(tenant);
+
+	if (PG_ARGISNULL(reference))
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the invoice is null"));
+	return find_invoice(PG_GETARG_DATUM(reference), PG_ARGISNULL(tenant) ? NULL : &tenant_id);
+}
+
+static void
+require_status(const InvoiceKey *key, const char *status, const char *verb, Datum reference)
+{
+	if (strcmp(key->status, status) != 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
+				errmsg("invoice \"%s\" is %s and cannot be %s", TextDatumGetCString(reference), key->status, verb),
+				errdetail("An invoice goes from draft to finalized, and from there to paid, void or uncollectible."));
+}
+
+/* A copy that outlives SPI_finish(). */
+static char *
+keep_string(const char *string)
+{
+	char *kept = SPI_palloc(strlen(string) + 1);
+
+	return strcpy(kept, string);
+}
+
+/* Finalizing again is a no-op: returns the number there is. */
+BILLING_FUNCTION(billing_finalize_invoice)
+{
+	InvoiceKey key;
+	TenantRange range;
+	char *number;
+
+	billing_spi_connect();
+	billing_lock_stage("billing_run");
+	key = find_invoice_argument(fcinfo, 0, 1);
+	range.first = range.last = key.tenant_id;
+	if (strcmp(key.status, "finalized") != 0)
+	{
+		require_status(&key, "draft", "finalized", PG_GETARG_DATUM(0));
+		invoicing_finalize(key.invoice_date, range, &key.invoice_id);
+	}
+	billing_spi_run("SELECT number FROM billing.invoices WHERE invoice_date = $1 AND tenant_id = $2 AND invoice_id = $3", 3,
+					(Oid[]){DATEOID, TEXTOID, UUIDOID},
+					(Datum[]){DateADTGetDatum(key.invoice_date), key.tenant_id, key.invoice_id}, NULL);
+	number = keep_string(billing_spi_text(0, 1));
+	billing_spi_finish();
+	PG_RETURN_TEXT_P(cstring_to_text(number));
+}
+
+static void
+void_invoice(const InvoiceKey *key, Datum reason)
+{
+	Oid entry_types[] = {TEXTOID, UUIDOID, DATEOID, TEXTOID};
+	Datum entry_values[] = {key->tenant_id, key->invoice_id,
+							DateADTGetDatum(billing_utc_day(GetCurrentTransactionStartTimestamp())), reason};
+	Oid types[] = {DATEOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID};
+	Datum values[] = {DateADTGetDatum(key->invoice_date), key->tenant_id, key->invoice_id, reason,
+					  TimestampTzGetDatum(GetCurrentTimestamp())};
+
+	billing_require_partition("ledger_entries", DatumGetDateADT(entry_values[2]));
+	billing_spi_run(ledger_insert(SQL_INVOICING_VOID_ENTRIES), lengthof(entry_types), entry_types, entry_values, NULL);
+	billing_spi_run(SQL_INVOICING_VOID, lengthof(types), types, values, NULL);
+}
+
+BILLING_FUNCTION(billing_void_invoice)
+{
+	InvoiceKey key;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("voiding an invoice needs a reason"));
+	billing_spi_connect();
+	billing_lock_stage("billing_run");
+	key = find_invoice_argument(fcinfo, 0, 2);
+	require_status(&key, "finalized", "voided", PG_GETARG_DATUM(0));
+	void_invoice(&key, PG_GETARG_DATUM(1));
+	billing_spi_finish();
+	PG_RETURN_VOID();
+}
+
+/* The document's text, palloc'd by SPI. */
+static char *
+invoice_document(Datum tenant_id, Datum invoice_id)
+{
+	Oid types[] = {TEXTOID, UUIDOID};
+	Datum values[] = {tenant_id, invoice_id};
+
+	billing_spi_run(SQL_INVOICING_INVOICE_DOCUMENT, lengthof(types), types, values, NULL);
+	return billing_spi_text(0, 1);
+}
+
+BILLING_FUNCTION(billing_invoice_document)
+{
+	InvoiceKey key;
+	char *document;
+
+	billing_spi_connect();
+	key = find_invoice_argument(fcinfo, 0, 1);
+	document = keep_string(invoice_document(key.tenant_id, key.invoice_id));
+	billing_spi_finish();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(document)));
+}
+
+/* Documents of a tenant's drafts as a JSON array, in `context`. */
+static char *
+draft_documents(Datum tenant, MemoryContext context)
+{
+	StringInfoData documents;
+	uint64 drafts = billing_spi_run("SELECT i.invoice_id FROM billing.invoices i WHERE i.tenant_id = $1 AND i.status = 'draft'"
+									" ORDER BY i.invoice_date, i.account_id, i.currency",
+									1, (Oid[]){TEXTOID}, &tenant, NULL);
+	SPITupleTable *table = SPI_tuptable;
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	initStringInfo(&documents);
+	MemoryContextSwitchTo(old);
+	appendStringInfoChar(&documents, '[');
+	for (uint64 row = 0; row < drafts; row++)
+	{
+		bool isnull;
+		Datum invoice_id = SPI_getbinval(table->vals[row], table->tupdesc, 1, &isnull);
+
+		appendStringInfo(&documents, "%s%s", row > 0 ? ", " : "", invoice_document(tenant, invoice_id));
+	}
+	appendStringInfoChar(&documents, ']');
+	return documents.data;
+}
+
+/*
+ * Runs the real generator in a subtransaction, keeps the documents it made,
+ * and rolls it back: a preview cannot differ from what the run will do.
+ */
+static char *
+preview_in_subtransaction(Datum tenant, DateADT due_by, Datum replay_id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	TenantRange range = {tenant, tenant};
+	char *documents;
+
+	BeginInternalSubTransaction("billing_preview");
+	SPI_connect();
+	invoicing_run_batch(due_by, range, replay_id, false);
+	documents = draft_documents(tenant, caller);
+	SPI_finish();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return documents;
+}
+
+BILLING_FUNCTION(billing_preview_invoices)
+{
+	pg_uuid_t no_run = {{0}};
+	char *documents;
+
+	billing_require_installed();
+	documents = preview_in_subtransaction(PG_GETARG_DATUM(0), PG_GETARG_DATEADT(1), UUIDPGetDatum(&no_run));
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(documents)));
+}

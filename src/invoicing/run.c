@@ -1,0 +1,124 @@
+/*
+ * run.c: making and finalizing invoices, a few statements for many tenants.
+ *
+ * The work is in statements/: wanted.sql says what invoices there should be,
+ * remove_stale_drafts.sql and make_drafts.sql bring the drafts there, and
+ * finalize.sql numbers and posts them. All of it runs under the lock of stage
+ * billing_run, so two runs of one period give one invoice.
+ */
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "embedded.h"
+#include "invoicing/invoicing.h"
+#include "ledger/ledger.h"
+
+static Datum
+session_user_name(void)
+{
+	return CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+}
+
+static int64
+result_count(int column)
+{
+	bool isnull;
+
+	return DatumGetInt64(billing_spi_value(0, column, &isnull));
+}
+
+static void
+remove_stale_drafts(DateADT due_by, TenantRange range)
+{
+	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID};
+	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last};
+
+	if (billing_spi_run("SELECT FROM billing.invoices WHERE status = 'draft' AND $1 IS NOT NULL"
+						" AND tenant_id BETWEEN $2 AND $3 LIMIT 1",
+						lengthof(types), types, values, NULL) == 0)
+		return;
+	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_REMOVE_STALE_DRAFTS), lengthof(types), types, values,
+					NULL);
+}
+
+static void
+make_drafts(DateADT due_by, TenantRange range, Datum replay_id, BatchResult *result)
+{
+	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID};
+	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last, replay_id, session_user_name(),
+					  TimestampTzGetDatum(GetCurrentTimestamp())};
+
+	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_MAKE_DRAFTS), lengthof(types), types, values, NULL);
+	result->invoices = result_count(1);
+	result->lines = result_count(2);
+}
+
+int64
+invoicing_finalize(DateADT due_by, TenantRange range, const Datum *invoice_id)
+{
+	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID};
+	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last, invoice_id ? *invoice_id : (Datum) 0,
+					  session_user_name(), TimestampTzGetDatum(GetCurrentTimestamp())};
+	const char *nulls = invoice_id ? "      " : "   n  ";
+
+	billing_spi_run(psprintf(SQL_INVOICING_FINALIZE, ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES)), lengthof(types), types,
+					values, nulls);
+	return result_count(1);
+}
+
+BatchResult
+invoicing_run_batch(DateADT due_by, TenantRange range, Datum replay_id, bool finalize)
+{
+	BatchResult result = {0};
+
+	billing_lock_stage("billing_run");
+	result.revisions = rating_rate(due_by, range);
+	remove_stale_drafts(due_by, range);
+	make_drafts(due_by, range, replay_id, &result);
+	if (finalize)
+		result.finalized = invoicing_finalize(due_by, range, NULL);
+	return result;
+}
+
+static Datum
+batch_row(FunctionCallInfo fcinfo, const BatchResult *result)
+{
+	TupleDesc descriptor;
+	Datum values[] = {Int64GetDatum(result->revisions), Int64GetDatum(result->invoices), Int64GetDatum(result->lines),
+					  Int64GetDatum(result->finalized)};
+	bool nulls[lengthof(values)] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "batch result is not a row");
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
+BILLING_FUNCTION(billing_invoice_batch)
+{
+	TenantRange range = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	BatchResult result;
+
+	billing_spi_connect();
+	result = invoicing_run_batch(PG_GETARG_DATEADT(0), range, PG_GETARG_DATUM(3), PG_GETARG_BOOL(4));
+	billing_spi_finish();
+	PG_RETURN_DATUM(batch_row(fcinfo, &result));
+}
+
+BILLING_FUNCTION(billing_finalize_batch)
+{
+	TenantRange range = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	int64 finalized;
+
+	billing_spi_connect();
+	billing_lock_stage("billing_run");
+	finalized = invoicing_finalize(PG_GETARG_DATEADT(0), range, NULL);
+	billing_spi_finish();
+	PG_RETURN_INT64(finalized);
+}

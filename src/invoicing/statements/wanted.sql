@@ -1,0 +1,86 @@
+-- What invoices there should be: the common head of making drafts and removing stale ones.
+-- $1 the day up to which lines are billed; $2, $3 the tenants: $2 <= tenant_id <= $3.
+-- Ends with wanted_lines and wanted_invoices. Reads drafts only to bill at least as far as they did.
+WITH accounts AS (
+    SELECT s.tenant_id, s.account_id, s.currency,
+           coalesce(bool_and(s.ends <= $1), false) AS all_ended
+      FROM billing.subscriptions s
+     WHERE s.tenant_id BETWEEN $2 AND $3
+     GROUP BY s.tenant_id, s.account_id, s.currency
+), positions AS MATERIALIZED (
+    -- How far each account is billed. Lines rated before and due by settled_to are on invoices; a voided invoice moves it
+    -- back, so that its lines are billed again.
+    SELECT a.*, last.invoice_date AS last_date, least(last.invoice_date, voided.first_date - 1) AS settled_to,
+           greatest($1, draft.last_date) AS bill_to
+      FROM accounts a
+      LEFT JOIN LATERAL (
+          SELECT i.invoice_date FROM billing.invoices i
+           WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
+             AND i.status NOT IN ('draft', 'void')
+           ORDER BY i.invoice_date DESC LIMIT 1) AS last ON true
+     CROSS JOIN LATERAL (
+          SELECT min(i.invoice_date) AS first_date FROM billing.invoices i
+           WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
+             AND i.status = 'void') AS voided
+     CROSS JOIN LATERAL (
+          SELECT max(i.invoice_date) AS last_date FROM billing.invoices i
+           WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
+             AND i.status = 'draft') AS draft
+), candidates AS MATERIALIZED (
+    -- The latest revision of each line that became due, or was rated again, since then.
+    SELECT r.tenant_id, r.account_id, r.currency, r.subscription_id, r.charge_id, r.period_start, r.period_end, r.rated_line_id,
+           r.plan_id, r.version, r.due_on, r.share_days, r.share_of_days, r.quantity, r.amount_minor, r.rating_key,
+           p.last_date, p.bill_to, p.all_ended
+      FROM positions p
+      JOIN billing.rated_lines r USING (tenant_id, account_id, currency)
+     WHERE r.due_on <= p.bill_to
+       AND (p.settled_to IS NULL OR r.due_on > p.settled_to OR r.rated_on >= p.settled_to)
+       AND NOT EXISTS (SELECT FROM billing.rated_lines n
+                        WHERE n.period_start = r.period_start AND n.tenant_id = r.tenant_id
+                          AND n.subscription_id = r.subscription_id AND n.charge_id = r.charge_id AND n.revision > r.revision)
+), billed AS (
+    SELECT c.tenant_id, c.subscription_id, c.charge_id, c.period_start, sum(l.amount_minor)::bigint AS billed_minor
+      FROM candidates c
+      JOIN billing.invoice_lines l USING (tenant_id, subscription_id, charge_id, period_start)
+      JOIN billing.invoices i USING (invoice_date, tenant_id, invoice_id)
+     WHERE i.status NOT IN ('draft', 'void')
+     GROUP BY c.tenant_id, c.subscription_id, c.charge_id, c.period_start
+), open_lines AS (
+    SELECT c.*, b.tenant_id IS NOT NULL AS is_correction, coalesce(b.billed_minor, 0) AS billed_minor,
+           b.tenant_id IS NULL AND coalesce(c.due_on > c.last_date, true) AS is_on_time
+      FROM candidates c
+      LEFT JOIN billed b USING (tenant_id, subscription_id, charge_id, period_start)
+     WHERE c.amount_minor <> coalesce(b.billed_minor, 0) OR (b.tenant_id IS NULL AND c.quantity <> 0)
+), dated AS (
+    -- A line goes on the invoice of the day it was due; a late one or a correction on the next there is. When all of the
+    -- account's subscriptions have ended there is no next, and it gets one of its own.
+    SELECT o.*, CASE WHEN o.is_on_time THEN o.due_on
+                     ELSE coalesce(min(o.due_on) FILTER (WHERE o.is_on_time) OVER account,
+                                   CASE WHEN o.all_ended AND coalesce(o.bill_to > o.last_date, true) THEN o.bill_to END)
+                END AS invoice_date
+      FROM open_lines o
+    WINDOW account AS (PARTITION BY o.tenant_id, o.account_id, o.currency)
+), wanted_lines AS MATERIALIZED (
+    SELECT d.*, row_number() OVER (PARTITION BY d.tenant_id, d.account_id, d.currency, d.invoice_date
+                                   ORDER BY d.is_correction, d.subscription_id, d.period_start, c.position, d.charge_id)::integer AS line_no
+      FROM dated d
+      JOIN billing.charges c USING (plan_id, version, charge_id)
+     WHERE d.invoice_date IS NOT NULL
+), totals AS (
+    SELECT w.tenant_id, w.account_id, w.currency, w.invoice_date, count(*)::integer AS line_count,
+           sum(w.amount_minor - w.billed_minor)::bigint AS total_minor,
+           coalesce(min(w.period_start) FILTER (WHERE NOT w.is_correction), min(w.period_start)) AS period_start,
+           coalesce(max(w.period_end) FILTER (WHERE NOT w.is_correction), max(w.period_end)) AS period_end,
+           sha256(string_agg(w.rating_key || int8send(w.billed_minor), ''::bytea ORDER BY w.line_no)) AS content_hash
+      FROM wanted_lines w
+     GROUP BY w.tenant_id, w.account_id, w.currency, w.invoice_date
+), attempts AS (
+    SELECT t.*, 1 + (SELECT count(*) FROM billing.invoices i
+                      WHERE i.tenant_id = t.tenant_id AND i.account_id = t.account_id AND i.currency = t.currency
+                        AND i.invoice_date = t.invoice_date AND i.status = 'void')::integer AS attempt
+      FROM totals t
+), wanted_invoices AS MATERIALIZED (
+    SELECT a.*, billing.derive_id('invoice', a.tenant_id, a.account_id, a.currency,
+                                  (a.invoice_date - DATE '1970-01-01')::text, a.attempt::text) AS invoice_id
+      FROM attempts a
+)

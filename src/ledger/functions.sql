@@ -1,0 +1,50 @@
+-- Posting by hand, reversal and balances.
+
+CREATE FUNCTION billing.post_entry(tenant text, entry_type text, amount_minor bigint, currency text, account text DEFAULT 'main',
+                                   memo text DEFAULT NULL, posted_on date DEFAULT NULL, idempotency_key text DEFAULT NULL) RETURNS uuid
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_post_entry';
+COMMENT ON FUNCTION billing.post_entry(text, text, bigint, text, text, text, date, text) IS
+'Posts one entry by hand (a payment, a credit, an adjustment) and returns its id. entry_type: one of billing.entry_types where by_hand; it decides the two ledger accounts. amount_minor: positive, in minor units of currency. posted_on: accounting date, a UTC day, today unless given. idempotency_key: the same call again with the same key returns the first entry. Errors: MB400 amount not positive or an argument null, MB409 key used for another posting, MB424 month without partition, MB425, MB426, MB440 account, MB442 currency, MB451 entry type.';
+
+CREATE FUNCTION billing.reverse_entry(tenant text, entry uuid, reason text, posted_on date DEFAULT NULL) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    original    billing.ledger_entries;
+    reversal_id uuid := billing.derive_id('reversal', tenant, entry::text);
+BEGIN
+    PERFORM billing.require_installed();
+    SELECT * INTO original FROM billing.ledger_entries e WHERE e.tenant_id = tenant AND e.entry_id = entry FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB450', MESSAGE = format('tenant "%s" has no ledger entry %s', tenant, entry);
+    END IF;
+    IF original.source <> 'hand' THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB421', MESSAGE = format('entry %s was posted by a %s and cannot be reversed by hand', entry, original.source),
+            HINT = 'Correct usage with a correcting event, an invoice with billing.void_invoice(); a reversal is undone by posting anew.';
+    END IF;
+    IF EXISTS (SELECT FROM billing.ledger_entries e WHERE e.tenant_id = tenant AND e.source_id = entry AND e.source = 'reversal') THEN
+        RETURN reversal_id;
+    END IF;
+    INSERT INTO billing.ledger_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account,
+                                        amount_minor, currency, source, source_id, memo)
+    VALUES (coalesce(reverse_entry.posted_on, (now() AT TIME ZONE 'UTC')::date), tenant, reversal_id, original.account_id, original.entry_type,
+            original.credit_account, original.debit_account, original.amount_minor, original.currency, 'reversal', entry, reason);
+    RETURN reversal_id;
+END
+$$;
+COMMENT ON FUNCTION billing.reverse_entry(text, uuid, text, date) IS
+'Undoes an entry posted by hand: posts the same amount between the same accounts the other way round, naming the original, and returns the new id. Again: returns the same id and posts nothing. Errors: MB421 the entry was not posted by hand, MB450 no such entry.';
+
+CREATE FUNCTION billing.balance(tenant text, currency text, ledger_account text DEFAULT 'receivable', account text DEFAULT 'main') RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(CASE WHEN e.debit_account = balance.ledger_account THEN e.amount_minor ELSE -e.amount_minor END), 0)::bigint
+           * CASE (SELECT normal_side FROM billing.ledger_accounts a WHERE a.ledger_account = balance.ledger_account) WHEN 'debit' THEN 1 ELSE -1 END
+      FROM billing.ledger_entries e
+     WHERE e.tenant_id = tenant AND e.account_id = account AND e.currency = balance.currency
+       AND balance.ledger_account IN (e.debit_account, e.credit_account)
+$$;
+COMMENT ON FUNCTION billing.balance(text, text, text, text) IS
+'Balance of one ledger account of a tenant account in one currency, in minor units, positive on its normal side: receivable is what the customer owes on finalized invoices. NULL for an unknown ledger account.';
+
+GRANT EXECUTE ON FUNCTION billing.post_entry(text, text, bigint, text, text, text, date, text), billing.reverse_entry(text, uuid, text, date) TO billing_operator;
+GRANT EXECUTE ON FUNCTION billing.balance(text, text, text, text) TO billing_operator, billing_auditor;

@@ -1,0 +1,176 @@
+/*
+ * post.c: the only writers of billing.ledger_entries.
+ */
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "embedded.h"
+#include "ledger/ledger.h"
+
+char *
+ledger_insert(const char *select)
+{
+	return psprintf(SQL_LEDGER_INSERT_ENTRIES, select);
+}
+
+/* One entry by hand, as billing.post_entry() takes it; the order is that of statements/post_entry.sql. */
+enum
+{
+	ARG_TENANT,
+	ARG_ENTRY_TYPE,
+	ARG_AMOUNT,
+	ARG_CURRENCY,
+	ARG_ACCOUNT,
+	ARG_MEMO,
+	ARG_POSTED_ON,
+	ARG_COUNT
+};
+
+static const Oid post_types[ARG_COUNT] = {TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, DATEOID};
+
+/* Says which of the names in a refused posting is not known; one of them is not. */
+static void
+report_refused_entry(const Datum *values)
+{
+	char *tenant = TextDatumGetCString(values[ARG_TENANT]);
+	char *entry_type = TextDatumGetCString(values[ARG_ENTRY_TYPE]);
+	char *currency = TextDatumGetCString(values[ARG_CURRENCY]);
+	char *account = TextDatumGetCString(values[ARG_ACCOUNT]);
+
+	if (billing_spi_run("SELECT FROM billing.accounts WHERE tenant_id = $1 AND account_id = $5", ARG_COUNT, post_types,
+						values, NULL) == 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ACCOUNT),
+				errmsg("tenant \"%s\" has no account \"%s\"", tenant, account),
+				errhint("Create it with billing.create_account()."));
+	if (billing_spi_run("SELECT FROM billing.currencies WHERE currency = $4", ARG_COUNT, post_types, values, NULL) == 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_CURRENCY), errmsg("currency \"%s\" is not known", currency),
+				errhint("See billing.currencies, or add a unit with billing.create_currency()."));
+	ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ENTRY_TYPE),
+			errmsg("\"%s\" is not a kind of entry that can be posted by hand", entry_type),
+			errhint("See billing.entry_types where by_hand."));
+}
+
+static void
+check_amount(int64 amount_minor)
+{
+	if (amount_minor <= 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+				errmsg("amount_minor is " INT64_FORMAT ", and an entry's amount must be positive", amount_minor),
+				errhint("Choose the entry type by direction; undo an entry with billing.reverse_entry()."));
+}
+
+/* Posts through a plan kept for the life of the backend: this is called once per payment. */
+static Datum
+post_entry(const Datum *values, const char *nulls)
+{
+	static SPIPlanPtr plan = NULL;
+	bool isnull;
+
+	if (plan == NULL)
+	{
+		SPIPlanPtr fresh = SPI_prepare(SQL_LEDGER_POST_ENTRY, ARG_COUNT, (Oid *) post_types);
+
+		if (fresh == NULL)
+			elog(ERROR, "could not prepare posting: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(fresh);
+		plan = fresh;
+	}
+	if (SPI_execute_plan(plan, (Datum *) values, nulls, false, 1) != SPI_OK_INSERT_RETURNING)
+		elog(ERROR, "could not post the entry");
+	if (SPI_processed == 0)
+		report_refused_entry(values);
+	return billing_spi_value(0, 1, &isnull);
+}
+
+/* What the caller asked, for the idempotency key: every argument but the key. */
+static const char *const CALL_REQUEST =
+	"jsonb_build_array($2, $3, $4, $5, $6, $7)";
+
+static char *
+answer_given_before(Datum *values, const char *nulls, Datum key)
+{
+	Oid types[ARG_COUNT + 1];
+	Datum all[ARG_COUNT + 1];
+	char all_nulls[ARG_COUNT + 1];
+
+	memcpy(types, post_types, sizeof(post_types));
+	memcpy(all, values, sizeof(Datum) * ARG_COUNT);
+	memcpy(all_nulls, nulls, ARG_COUNT);
+	types[ARG_COUNT] = TEXTOID;
+	all[ARG_COUNT] = key;
+	all_nulls[ARG_COUNT] = ' ';
+	billing_spi_run(psprintf("SELECT billing.begin_call($1, 'post_entry', $8, %s) ->> 'entry_id'", CALL_REQUEST),
+					ARG_COUNT + 1, types, all, all_nulls);
+	return billing_spi_text(0, 1);
+}
+
+static void
+keep_answer(Datum tenant, Datum key, Datum entry_id)
+{
+	Oid types[] = {TEXTOID, TEXTOID, UUIDOID};
+	Datum values[] = {tenant, key, entry_id};
+
+	billing_spi_run("SELECT billing.end_call($1, 'post_entry', $2, jsonb_build_object('entry_id', $3))", 3, types,
+					values, NULL);
+}
+
+/* Copies the id out of the SPI context, which goes with SPI_finish(). */
+static Datum
+copy_uuid(Datum id)
+{
+	pg_uuid_t *copy = SPI_palloc(sizeof(pg_uuid_t));
+
+	memcpy(copy, DatumGetUUIDP(id), sizeof(pg_uuid_t));
+	return UUIDPGetDatum(copy);
+}
+
+static Datum
+post_entry_once(Datum *values, const char *nulls, bool has_key, Datum key)
+{
+	Datum entry_id;
+
+	if (has_key)
+	{
+		char *before = answer_given_before(values, nulls, key);
+
+		if (before != NULL)
+			return copy_uuid(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
+	}
+	entry_id = post_entry(values, nulls);
+	if (has_key)
+		keep_answer(values[ARG_TENANT], key, entry_id);
+	return copy_uuid(entry_id);
+}
+
+BILLING_FUNCTION(billing_post_entry)
+{
+	Datum values[ARG_COUNT];
+	char nulls[ARG_COUNT];
+	Datum entry_id;
+
+	for (int i = 0; i < ARG_COUNT; i++)
+	{
+		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+		if (nulls[i] == 'n' && i != ARG_MEMO && i != ARG_POSTED_ON)
+			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("argument %d of post_entry is null", i + 1));
+	}
+	if (nulls[ARG_POSTED_ON] == 'n')
+	{
+		values[ARG_POSTED_ON] = DateADTGetDatum(billing_utc_day(GetCurrentTransactionStartTimestamp()));
+		nulls[ARG_POSTED_ON] = ' ';
+	}
+	check_amount(DatumGetInt64(values[ARG_AMOUNT]));
+	billing_spi_connect();
+	billing_require_partition("ledger_entries", DatumGetDateADT(values[ARG_POSTED_ON]));
+	entry_id = post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT), PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT));
+	billing_spi_finish();
+	PG_RETURN_DATUM(entry_id);
+}

@@ -1,0 +1,49 @@
+-- Usage: recorded by applications, loaded in bulk, accrued from allocations.
+
+CREATE FUNCTION billing.are_dimensions(dimensions jsonb, keys text[]) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_are_dimensions';
+COMMENT ON FUNCTION billing.are_dimensions(jsonb, text[]) IS 'Internal: whether dimensions is a JSON object whose keys are all among keys and whose values are all strings.';
+
+CREATE FUNCTION billing.has_usage_partition(occurred_at timestamptz) RETURNS boolean
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_has_usage_partition';
+COMMENT ON FUNCTION billing.has_usage_partition(timestamptz) IS 'Internal: whether usage_records has the partition of the month of occurred_at.';
+
+-- Nothing is pinned here: only so is it merged into the statements that call it, which saves a call per row.
+CREATE FUNCTION billing.usage_problem(event_id text, quantity numeric, dimensions jsonb, attribution jsonb, corrects_event_id text,
+                                      aggregation text, keys text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE
+    WHEN pg_catalog.length(event_id) NOT BETWEEN 1 AND 255 THEN 'event id'
+    WHEN quantity IS NULL OR NOT (pg_catalog.abs(quantity) OPERATOR(pg_catalog.<) 1e20 AND pg_catalog.scale(quantity) OPERATOR(pg_catalog.<=) 18) THEN 'quantity'
+    WHEN quantity OPERATOR(pg_catalog.<) 0 AND (corrects_event_id IS NULL OR aggregation OPERATOR(pg_catalog.=) ANY ('{max,latest}')) THEN 'negative quantity'
+    WHEN corrects_event_id OPERATOR(pg_catalog.=) event_id THEN 'itself'
+    WHEN pg_catalog.jsonb_typeof(attribution) OPERATOR(pg_catalog.<>) 'object' THEN 'attribution'
+    WHEN NOT billing.are_dimensions(dimensions, keys) THEN 'dimensions'
+END
+$$;
+COMMENT ON FUNCTION billing.usage_problem(text, numeric, jsonb, jsonb, text, text, text[]) IS 'Internal: what is wrong with an event for a meter of the given aggregation and dimension keys, in two words at most; NULL when nothing. The one place of these rules, for record_usage(), import_usage() and sync_counts().';
+
+CREATE FUNCTION billing.record_usage(tenant text, meter text, event_id text, quantity numeric DEFAULT 1, occurred_at timestamptz DEFAULT NULL,
+                                     dimensions jsonb DEFAULT '{}', account text DEFAULT 'main', attribution jsonb DEFAULT NULL,
+                                     correlation_id text DEFAULT NULL, corrects text DEFAULT NULL) RETURNS boolean
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_record_usage';
+COMMENT ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text) IS 'Records one usage event in the caller''s transaction. True when it is new, false when it was there already with the same content. event_id: the application''s own id, 1 to 255 characters; the same id of the same tenant and meter on the same UTC day is the same event, so a retry on a later day must say occurred_at. quantity: in the meter''s unit, exact, below 10^20 with at most 18 decimals; a meter that counts ignores it. occurred_at: NULL is now(). dimensions: strings by the meter''s keys. attribution: a JSON object, for reports. corrects: the event of the same tenant, meter and UTC day that this one corrects, without which quantity may not be negative. Errors: MB400 event_id, attribution, occurred_at or a null key; MB409 the same event with other account, quantity, dimensions, corrects or (when given) occurred_at; MB415 quantity; MB418 no subscription on the day; MB419 dimensions; MB424 month without partition; MB425; MB426; MB440 tenant or account; MB441 meter; MB449 event to correct.';
+
+CREATE FUNCTION billing.record_usage(events jsonb) RETURNS integer
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_record_usage_json';
+COMMENT ON FUNCTION billing.record_usage(jsonb) IS 'Records up to 100,000 events, all or none, and returns how many are new; the others were there already with the same content. events: an array of objects with tenant, meter, event_id and, where wanted, quantity (string or number, both exact; 1 when left out), occurred_at, dimensions, account, attribution, correlation_id and corrects, as for a single event. Errors: as for a single event, naming the first offending element by its index from 0; MB400 for a field that is missing, unknown or of another type.';
+
+CREATE FUNCTION billing.record_usage(tenants text[], meters text[], event_ids text[], quantities numeric[], occurred_ats timestamptz[],
+                                     dimensions jsonb[] DEFAULT NULL, accounts text[] DEFAULT NULL) RETURNS integer
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_record_usage_arrays';
+COMMENT ON FUNCTION billing.record_usage(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) IS 'Records up to 100,000 events given by column, all or none, and returns how many are new. Arrays of one length; dimensions and accounts may be NULL as a whole or by element, occurred_ats by element (now()). Errors: as for a JSON array.';
+
+CREATE FUNCTION billing.import_usage(source regclass, OUT imported bigint, OUT already_there bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_import_usage';
+COMMENT ON FUNCTION billing.import_usage(regclass) IS 'Records every row of a table, view or foreign table, all or none: how many were new, and how many were there already with the same content; importing again changes nothing. source: columns tenant_id, meter_id, event_id (text), occurred_at (timestamptz) and, where wanted, quantity (numeric or integer; 1 when left out), dimensions, attribution (jsonb), account_id, correlation_id, corrects_event_id (text); other columns are ignored. It is read with the caller''s own rights. Errors: as billing.record_usage(), naming the event; MB400 for a column that is missing or of another type; 42501 when the caller may not read the source.';

@@ -1,0 +1,86 @@
+/*
+ * metering.h: usage on its way into billing.usage_records.
+ */
+#ifndef BILLING_METERING_H
+#define BILLING_METERING_H
+
+#include "server/server.h"
+#include "utils/jsonb.h"
+
+/* What one usage event consists of, in the order of the parameters of statements/events_*.sql. */
+typedef enum UsageColumn
+{
+	USAGE_TENANT,
+	USAGE_METER,
+	USAGE_EVENT,
+	USAGE_ACCOUNT,
+	USAGE_OCCURRED_AT,
+	USAGE_QUANTITY,
+	USAGE_DIMENSIONS,
+	USAGE_ATTRIBUTION,
+	USAGE_CORRELATION,
+	USAGE_CORRECTS,
+	USAGE_COLUMNS
+} UsageColumn;
+
+/* Types of the columns, and of arrays of them. */
+extern const Oid usage_types[USAGE_COLUMNS];
+extern const Oid usage_array_types[USAGE_COLUMNS];
+
+/* Most events one call of record_usage() takes. */
+#define USAGE_BATCH_MAX 100000
+
+/* How an error message tells which event of the batch it is about. */
+typedef enum UsageLabel
+{
+	LABEL_NONE,	 /* there is only one */
+	LABEL_INDEX, /* "event 417 of 1000: " */
+	LABEL_KEY	 /* "event "x" of tenant "y", meter "z": " */
+} UsageLabel;
+
+/*
+ * Events by column: an array each, of `count` elements with index from 0. A
+ * column left out is a null array, and a null element a value not given; which
+ * ones may be, and what they then are, events_array.sql and
+ * billing.usage_problem() say.
+ */
+typedef struct UsageBatch
+{
+	int count;
+	UsageLabel label;
+	bool has_corrections; /* whether any element of USAGE_CORRECTS is not null */
+	Datum arrays[USAGE_COLUMNS];
+	char nulls[USAGE_COLUMNS]; /* ' ' or 'n', as SPI takes them */
+} UsageBatch;
+
+/* Rows being gathered, to become a batch. */
+typedef struct UsageRows
+{
+	int count;
+	Datum *values[USAGE_COLUMNS];
+	bool *nulls[USAGE_COLUMNS];
+} UsageRows;
+
+/* ---- batch.c ---- */
+
+/* Room for `count` rows, every value null, in the current memory context. */
+extern UsageRows *usage_rows_create(int count);
+extern void usage_rows_set(UsageRows *rows, int row, UsageColumn column, Datum value);
+extern UsageBatch usage_rows_to_batch(const UsageRows *rows, UsageLabel label);
+
+/*
+ * Events from a JSON array of objects. Raises MB400, naming element and field,
+ * for what is not an array, an object, a known field, or of the field's type.
+ */
+extern UsageBatch usage_batch_from_json(Jsonb *events);
+
+/* ---- record.c ---- */
+
+/*
+ * Records a batch, all or nothing, and returns how many events are new; the
+ * others were there already with the same content. SPI must be connected.
+ * Raises the error of the first event that cannot be recorded.
+ */
+extern uint64 usage_batch_record(const UsageBatch *batch);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * record.c: billing.record_usage(), for one event, a JSON array, and arrays.
+ *
+ * One statement writes what can be written (statements/record.sql). When that
+ * is not the whole batch, a second one (diagnose.sql) finds the first event
+ * that is not recorded as given; when there is none, the rest was there.
+ */
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "embedded.h"
+#include "metering/metering.h"
+
+enum DiagnoseColumn
+{
+	DIAGNOSE_INDEX = 1,
+	DIAGNOSE_EVENT,
+	DIAGNOSE_TENANT,
+	DIAGNOSE_METER,
+	DIAGNOSE_SQLSTATE,
+	DIAGNOSE_MESSAGE,
+	DIAGNOSE_DETAIL,
+	DIAGNOSE_HINT
+};
+
+/* The two statements' text, made once per backend. */
+static const char *
+with_events(const char **cache, const char *events, const char *statement)
+{
+	if (*cache == NULL)
+	{
+		char *text = malloc(strlen(events) + strlen(statement) + 1);
+
+		if (text == NULL)
+			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+		strcpy(text, events);
+		strcat(text, statement);
+		*cache = text;
+	}
+	return *cache;
+}
+
+static const char *
+label_text(const UsageBatch *batch)
+{
+	switch (batch->label)
+	{
+		case LABEL_INDEX:
+			return psprintf("event %s of %d: ", billing_spi_text(0, DIAGNOSE_INDEX), batch->count);
+		case LABEL_KEY:
+			return psprintf("event \"%s\" of tenant \"%s\", meter \"%s\": ", billing_spi_text(0, DIAGNOSE_EVENT),
+							billing_spi_text(0, DIAGNOSE_TENANT), billing_spi_text(0, DIAGNOSE_METER));
+		case LABEL_NONE:
+			break;
+	}
+	return "";
+}
+
+/* Raises the error that is the last statement's only row. */
+static void
+raise_diagnosis(const UsageBatch *batch)
+{
+	const char *sqlstate = billing_spi_text(0, DIAGNOSE_SQLSTATE);
+	const char *detail = billing_spi_text(0, DIAGNOSE_DETAIL);
+	const char *hint = billing_spi_text(0, DIAGNOSE_HINT);
+
+	ereport(ERROR,
+			errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
+			errmsg("%s%s", label_text(batch), billing_spi_text(0, DIAGNOSE_MESSAGE)),
+			detail != NULL ? errdetail("%s", detail) : 0,
+			hint != NULL ? errhint("%s", hint) : 0);
+}
+
+static void
+check_recorded(const UsageBatch *batch)
+{
+	static const char *sql = NULL;
+
+	if (billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_DIAGNOSE), USAGE_COLUMNS,
+						usage_array_types, batch->arrays, batch->nulls) > 0)
+		raise_diagnosis(batch);
+}
+
+uint64
+usage_batch_record(const UsageBatch *batch)
+{
+	static const char *sql = NULL;
+	uint64 recorded;
+
+	recorded = billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD), USAGE_COLUMNS,
+							   usage_array_types, batch->arrays, batch->nulls);
+	if (recorded < batch->count || batch->has_corrections)
+		check_recorded(batch);
+	return recorded;
+}
+
+/* ---- one event ---- */
+
+static void
+check_one(Datum *values, const char *nulls)
+{
+	UsageRows *rows = usage_rows_create(1);
+	UsageBatch batch;
+
+	for (int column = 0; column < USAGE_COLUMNS; column++)
+		if (nulls[column] == ' ')
+			usage_rows_set(rows, 0, column, values[column]);
+	batch = usage_rows_to_batch(rows, LABEL_NONE);
+	check_recorded(&batch);
+}
+
+/* A plan that does not depend on the values, kept for the life of the backend. */
+static SPIPlanPtr
+plan_for_one(void)
+{
+	static SPIPlanPtr plan = NULL;
+	static const char *sql = NULL;
+
+	if (plan == NULL)
+	{
+		SPIPlanPtr prepared = SPI_prepare_cursor(with_events(&sql, SQL_METERING_EVENTS_ONE, SQL_METERING_RECORD),
+												 USAGE_COLUMNS, (Oid *) usage_types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "cannot prepare the statement that records usage: %s", SPI_result_code_string(SPI_result));
+		plan = prepared;
+	}
+	return plan;
+}
+
+static bool
+usage_record_one(Datum *values, const char *nulls)
+{
+	bool recorded;
+
+	billing_spi_connect();
+	if (SPI_execute_plan(plan_for_one(), values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "recording usage failed: %s", SPI_result_code_string(SPI_result));
+	recorded = SPI_processed == 1;
+	if (!recorded || nulls[USAGE_CORRECTS] == ' ')
+		check_one(values, nulls);
+	billing_spi_finish();
+	return recorded;
+}
+
+/* Order of the SQL function's arguments. */
+static const UsageColumn argument_columns[USAGE_COLUMNS] = {
+	USAGE_TENANT,	  USAGE_METER,	 USAGE_EVENT,		USAGE_QUANTITY,	   USAGE_OCCURRED_AT,
+	USAGE_DIMENSIONS, USAGE_ACCOUNT, USAGE_ATTRIBUTION, USAGE_CORRELATION, USAGE_CORRECTS};
+
+BILLING_FUNCTION(billing_record_usage)
+{
+	Datum values[USAGE_COLUMNS] = {0};
+	char nulls[USAGE_COLUMNS];
+
+	memset(nulls, 'n', sizeof(nulls));
+	for (int i = 0; i < USAGE_COLUMNS; i++)
+		if (!PG_ARGISNULL(i))
+		{
+			values[argument_columns[i]] = PG_GETARG_DATUM(i);
+			nulls[argument_columns[i]] = ' ';
+		}
+	PG_RETURN_BOOL(usage_record_one(values, nulls));
+}
+
+/* ---- many ---- */
+
+static int32
+usage_record_many(const UsageBatch *batch)
+{
+	uint64 recorded;
+
+	if (batch->count == 0)
+		return 0;
+	billing_spi_connect();
+	recorded = usage_batch_record(batch);
+	billing_spi_finish();
+	return (int32) recorded;
+}
+
+BILLING_FUNCTION(billing_record_usage_json)
+{
+	UsageBatch batch;
+
+	billing_require_installed();
+	batch = usage_batch_from_json(PG_GETARG_JSONB_P(0));
+	PG_RETURN_INT32(usage_record_many(&batch));
+}
+
+static int
+array_length(Datum array)
+{
+	ArrayType *value = DatumGetArrayTypeP(array);
+
+	if (ARR_NDIM(value) > 1)
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("arrays of events must have one dimension"));
+	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
+}
+
+/* Arrays the caller must give are those a single event must have, and quantity and occurred_at. */
+static void
+check_arrays(UsageBatch *batch)
+{
+	if (batch->nulls[USAGE_TENANT] == 'n')
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the array of tenants is null"));
+	batch->count = array_length(batch->arrays[USAGE_TENANT]);
+	for (int column = 0; column < USAGE_COLUMNS; column++)
+		if (batch->nulls[column] == ' ' && array_length(batch->arrays[column]) != batch->count)
+			ereport(ERROR,
+					errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+					errmsg("arrays of events differ in length"),
+					errdetail("There are %d tenants, and another array has %d elements.", batch->count,
+							  array_length(batch->arrays[column])));
+	if (batch->count > USAGE_BATCH_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+				errmsg("%d events are too many for one call", batch->count),
+				errdetail("The limit is %d.", USAGE_BATCH_MAX));
+}
+
+BILLING_FUNCTION(billing_record_usage_arrays)
+{
+	static const UsageColumn columns[] = {USAGE_TENANT,		 USAGE_METER,	   USAGE_EVENT,	 USAGE_QUANTITY,
+										  USAGE_OCCURRED_AT, USAGE_DIMENSIONS, USAGE_ACCOUNT};
+	UsageBatch batch = {.label = LABEL_INDEX};
+
+	memset(batch.nulls, 'n', sizeof(batch.nulls));
+	for (int i = 0; i < lengthof(columns); i++)
+		if (!PG_ARGISNULL(i))
+		{
+			batch.arrays[columns[i]] = PG_GETARG_DATUM(i);
+			batch.nulls[columns[i]] = ' ';
+		}
+	check_arrays(&batch);
+	PG_RETURN_INT32(usage_record_many(&batch));
+}

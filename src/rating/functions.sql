@@ -1,0 +1,65 @@
+-- Rating, what is owed so far, and trying a price on what happened.
+
+CREATE FUNCTION billing.rate_batch(day date, first_tenant text, last_tenant text) RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_rate_batch';
+COMMENT ON FUNCTION billing.rate_batch(date, text, text) IS
+'Rates the tenants from first_tenant to last_tenant (both included, in byte order) up to day, posts the differences, and returns the number of revisions written, all in one transaction. Rating again changes nothing. Errors: MB416 an amount beyond bigint, MB425, MB426.';
+
+CREATE FUNCTION billing.tenant_batches(batch_tenants integer) RETURNS TABLE (batch_no bigint, batches bigint, first_tenant text, last_tenant text, tenants bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT b.batch + 1, count(*) OVER (), min(b.tenant_id), max(b.tenant_id), count(*)
+      FROM (SELECT t.tenant_id, (row_number() OVER (ORDER BY t.tenant_id) - 1) / batch_tenants AS batch
+              FROM (SELECT DISTINCT s.tenant_id FROM billing.subscriptions s) AS t) AS b
+     GROUP BY b.batch
+     ORDER BY b.batch
+$$;
+COMMENT ON FUNCTION billing.tenant_batches(integer) IS 'Internal: the tenants with subscriptions, in byte order, cut into ranges of batch_tenants.';
+
+CREATE PROCEDURE billing.run_rating(day date DEFAULT NULL, batch_tenants integer DEFAULT 10000)
+LANGUAGE plpgsql AS $$
+DECLARE
+    rate_to date := coalesce(day, (pg_catalog.now() AT TIME ZONE 'UTC')::date);
+    batch   record;
+    written bigint;
+BEGIN
+    PERFORM billing.sync_counts();
+    COMMIT;
+    FOR batch IN SELECT * FROM billing.tenant_batches(batch_tenants) LOOP
+        written := billing.rate_batch(rate_to, batch.first_tenant, batch.last_tenant);
+        COMMIT;
+        RAISE NOTICE 'rated to %: batch % of %, % tenants, % revisions', rate_to, batch.batch_no, batch.batches, batch.tenants, written;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE billing.run_rating(date, integer) IS
+'Syncs counts and rates every tenant up to day (a UTC day; today unless given), posting the differences; commits after each batch_tenants tenants, and tells the progress. Run again, it goes on where it stopped. Not inside a transaction block.';
+
+CREATE FUNCTION billing.current_charges(tenant text, day date DEFAULT (now() AT TIME ZONE 'UTC')::date)
+RETURNS TABLE (account_id text, subscription_id uuid, plan_id text, charge_id text, period_start date, period_end date,
+               quantity numeric, amount_minor bigint, currency text)
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS 'MODULE_PATHNAME', 'billing_current_charges';
+COMMENT ON FUNCTION billing.current_charges(text, date) IS
+'What a tenant owes so far, up to the last committed event: per charge of the period that contains day, and of earlier ones not rated yet. amount_minor in minor units of currency. Writes nothing. An unknown tenant has no rows.';
+
+CREATE FUNCTION billing.shadow_rate(plan text, charge text, price jsonb, period date)
+RETURNS TABLE (tenant_id text, subscription_id uuid, period_start date, period_end date, quantity numeric,
+               existing_minor bigint, candidate_minor bigint, difference_minor bigint, currency text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    SELECT r.tenant_id, r.subscription_id, r.period_start, r.period_end, r.quantity, r.amount_minor, s.candidate,
+           s.candidate - r.amount_minor, r.currency
+      FROM billing.rated r
+      JOIN billing.currencies c USING (currency)
+     CROSS JOIN LATERAL billing.rate_minor(billing.normalize_price(price), r.quantity, c.exponent, r.share_days, r.share_of_days) AS s (candidate)
+     WHERE r.plan_id = plan AND r.charge_id = charge
+       AND r.period_start >= period AND r.period_start < period + interval '1 month'
+     ORDER BY r.tenant_id, r.subscription_id, r.period_start
+$$;
+COMMENT ON FUNCTION billing.shadow_rate(text, text, jsonb, date) IS
+'Tries a price on history: for every line of the charge rated for a period that starts in the month from period, what it came to, what it would come to at the candidate price, and the difference, in minor units of currency. Writes nothing: no rated line, no entry. Errors: MB410 to MB416 for a price that cannot be.';
+
+GRANT EXECUTE ON FUNCTION billing.rate_batch(date, text, text), billing.tenant_batches(integer) TO billing_operator;
+GRANT EXECUTE ON PROCEDURE billing.run_rating(date, integer) TO billing_operator;
+GRANT EXECUTE ON FUNCTION billing.shadow_rate(text, text, jsonb, date) TO billing_operator, billing_admin, billing_auditor;
+GRANT EXECUTE ON FUNCTION billing.current_charges(text, date) TO billing_app, billing_operator, billing_auditor;

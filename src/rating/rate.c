@@ -1,0 +1,79 @@
+/*
+ * rate.c: rating as one statement over many tenants.
+ *
+ * The work is in statements/: rated_now.sql says what everything comes to,
+ * rate.sql which revisions that makes, entries.sql what is posted for them.
+ * Amounts are decided by src/core, through billing.rate_minor().
+ */
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+
+#include "embedded.h"
+#include "ledger/ledger.h"
+#include "rating/rating.h"
+
+#define DAILY_COUNTS "billing.daily_counts"
+
+static const Oid rate_types[] = {DATEOID, TEXTOID, TEXTOID, INT8OID};
+
+static int64
+last_window(void)
+{
+	bool isnull;
+
+	billing_spi_exec("SELECT coalesce(max(window_no), 0) FROM billing.count_windows");
+	return DatumGetInt64(billing_spi_value(0, 1, &isnull));
+}
+
+int64
+rating_rate(DateADT day, TenantRange range)
+{
+	Datum values[] = {DateADTGetDatum(day), range.first, range.last, Int64GetDatum(last_window())};
+	char *head = psprintf(SQL_RATING_RATED_NOW, DAILY_COUNTS);
+	char *sql = psprintf("%s%s, posted AS (%s RETURNING 1)\n"
+						 "SELECT (SELECT count(*) FROM new_lines), (SELECT count(*) FROM posted)",
+						 head, SQL_RATING_RATE, ledger_insert(SQL_RATING_ENTRIES));
+	bool isnull;
+
+	billing_spi_run(sql, lengthof(rate_types), rate_types, values, NULL);
+	return DatumGetInt64(billing_spi_value(0, 1, &isnull));
+}
+
+BILLING_FUNCTION(billing_rate_batch)
+{
+	TenantRange range = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+	int64 revisions;
+
+	billing_spi_connect();
+	billing_lock_stage("billing_run");
+	revisions = rating_rate(PG_GETARG_DATEADT(0), range);
+	billing_spi_finish();
+	PG_RETURN_INT64(revisions);
+}
+
+/* Copies the result of the last statement into the caller's set. */
+static void
+return_spi_result(ReturnSetInfo *set)
+{
+	for (uint64 row = 0; row < SPI_processed; row++)
+		tuplestore_puttuple(set->setResult, SPI_tuptable->vals[row]);
+}
+
+BILLING_FUNCTION(billing_current_charges)
+{
+	Datum values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(0), PG_GETARG_DATUM(0)};
+	char *head;
+
+	InitMaterializedSRF(fcinfo, 0);
+	billing_spi_connect();
+	head = psprintf(SQL_RATING_RATED_NOW, SQL_RATING_COUNTS_TO_DATE);
+	billing_spi_run(psprintf("%s%s", head, SQL_RATING_CURRENT_CHARGES), lengthof(values), rate_types, values, NULL);
+	return_spi_result((ReturnSetInfo *) fcinfo->resultinfo);
+	billing_spi_finish();
+	return (Datum) 0;
+}

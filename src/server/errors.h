@@ -1,0 +1,57 @@
+/*
+ * errors.h: every error code of billing, once.
+ *
+ * SQLSTATE class MB. A code is a promise to applications: it names a kind of
+ * refusal and never changes its meaning. doc/errors.md and the tests are made
+ * from this list; SQL and PL/pgSQL name the same codes as text.
+ */
+#ifndef BILLING_ERRORS_H
+#define BILLING_ERRORS_H
+
+#include "utils/elog.h"
+
+#define BILLING_SQLSTATE(a, b, c) MAKE_SQLSTATE('M', 'B', a, b, c)
+
+/* Arguments and documents that cannot be accepted. */
+#define ERRCODE_BILLING_INVALID_ARGUMENT BILLING_SQLSTATE('4', '0', '0')
+#define ERRCODE_BILLING_CONFLICT BILLING_SQLSTATE('4', '0', '9') /* same key, other content */
+#define ERRCODE_BILLING_INVALID_PRICE BILLING_SQLSTATE('4', '1', '0')
+#define ERRCODE_BILLING_NO_TIERS BILLING_SQLSTATE('4', '1', '1')
+#define ERRCODE_BILLING_TIER_ORDER BILLING_SQLSTATE('4', '1', '2')
+#define ERRCODE_BILLING_NEGATIVE_PRICE BILLING_SQLSTATE('4', '1', '3')
+#define ERRCODE_BILLING_TOO_MANY_DECIMALS BILLING_SQLSTATE('4', '1', '4')
+#define ERRCODE_BILLING_INVALID_QUANTITY BILLING_SQLSTATE('4', '1', '5')
+#define ERRCODE_BILLING_OVERFLOW BILLING_SQLSTATE('4', '1', '6')
+#define ERRCODE_BILLING_INVALID_PERIOD BILLING_SQLSTATE('4', '1', '7')
+#define ERRCODE_BILLING_NO_SUBSCRIPTION BILLING_SQLSTATE('4', '1', '8') /* no subscription on the day */
+#define ERRCODE_BILLING_INVALID_DIMENSION BILLING_SQLSTATE('4', '1', '9')
+
+/* The state of things does not allow it. */
+#define ERRCODE_BILLING_IMMUTABLE BILLING_SQLSTATE('4', '2', '0')	 /* published terms */
+#define ERRCODE_BILLING_WRONG_STATE BILLING_SQLSTATE('4', '2', '1')	 /* no such transition */
+#define ERRCODE_BILLING_APPEND_ONLY BILLING_SQLSTATE('4', '2', '3')	 /* UPDATE, DELETE, TRUNCATE */
+#define ERRCODE_BILLING_NO_PARTITION BILLING_SQLSTATE('4', '2', '4') /* month not prepared */
+#define ERRCODE_BILLING_NOT_INSTALLED BILLING_SQLSTATE('4', '2', '5')
+#define ERRCODE_BILLING_FOREIGN_CLUSTER BILLING_SQLSTATE('4', '2', '6')
+#define ERRCODE_BILLING_WRONG_TRANSACTION BILLING_SQLSTATE('4', '2', '7') /* isolation, or already writing */
+#define ERRCODE_BILLING_CURRENCY_MISMATCH BILLING_SQLSTATE('4', '2', '8')
+
+/* What was named does not exist. */
+#define ERRCODE_BILLING_UNKNOWN_ACCOUNT BILLING_SQLSTATE('4', '4', '0')
+#define ERRCODE_BILLING_UNKNOWN_METER BILLING_SQLSTATE('4', '4', '1')
+#define ERRCODE_BILLING_UNKNOWN_CURRENCY BILLING_SQLSTATE('4', '4', '2')
+#define ERRCODE_BILLING_UNKNOWN_PLAN BILLING_SQLSTATE('4', '4', '3')
+#define ERRCODE_BILLING_UNKNOWN_CHARGE BILLING_SQLSTATE('4', '4', '4')
+#define ERRCODE_BILLING_UNKNOWN_SUBSCRIPTION BILLING_SQLSTATE('4', '4', '5')
+#define ERRCODE_BILLING_UNKNOWN_INVOICE BILLING_SQLSTATE('4', '4', '6')
+#define ERRCODE_BILLING_UNKNOWN_ALLOCATION BILLING_SQLSTATE('4', '4', '7')
+#define ERRCODE_BILLING_UNKNOWN_LEGAL_ENTITY BILLING_SQLSTATE('4', '4', '8')
+#define ERRCODE_BILLING_UNKNOWN_EVENT BILLING_SQLSTATE('4', '4', '9')
+#define ERRCODE_BILLING_UNKNOWN_ENTRY BILLING_SQLSTATE('4', '5', '0')
+#define ERRCODE_BILLING_UNKNOWN_ENTRY_TYPE BILLING_SQLSTATE('4', '5', '1')
+#define ERRCODE_BILLING_UNKNOWN_PRODUCT BILLING_SQLSTATE('4', '5', '2')
+
+/* What must never happen did. */
+#define ERRCODE_BILLING_INTERNAL BILLING_SQLSTATE('5', '0', '0')
+
+#endif

@@ -1,0 +1,196 @@
+-- Set-up, and what every module shares.
+
+CREATE FUNCTION billing.install() RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_install';
+COMMENT ON FUNCTION billing.install() IS 'Makes the tables in this database, owned by billing_owner, and returns what it did. Calling it again does nothing. Errors: MB421 when the database is not UTF8.';
+
+CREATE FUNCTION billing.migrate() RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'billing_migrate';
+COMMENT ON FUNCTION billing.migrate() IS 'Brings the tables to the version of the code, after ALTER EXTENSION billing UPDATE, and returns what it did. Steps done are in billing.schema_migrations. Errors: MB425 when not installed.';
+
+CREATE FUNCTION billing.require_installed() RETURNS void
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_require_installed_sql';
+COMMENT ON FUNCTION billing.require_installed() IS 'Internal: raises MB425 with its hint when billing.install() has not been run.';
+
+CREATE FUNCTION billing.refuse_change() RETURNS trigger
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'billing_refuse_change';
+COMMENT ON FUNCTION billing.refuse_change() IS 'Internal: trigger that refuses UPDATE, DELETE and TRUNCATE with MB423.';
+
+-- Stable, and not volatile: within a transaction it does not change, and COPY writes in batches only with such defaults.
+CREATE FUNCTION billing.log_xid() RETURNS xid8
+LANGUAGE C STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'billing_log_xid';
+COMMENT ON FUNCTION billing.log_xid() IS 'Internal: the current transaction''s id plus the incarnation''s offset, default of every log_xid column. Errors: MB425, MB426.';
+
+CREATE FUNCTION billing.log_snapshot() RETURNS pg_snapshot
+LANGUAGE C STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'billing_log_snapshot';
+COMMENT ON FUNCTION billing.log_snapshot() IS 'Internal: pg_current_snapshot() with the incarnation''s offset added, comparable with log_xid. Errors: MB425, MB426.';
+
+CREATE FUNCTION billing.current_incarnation() RETURNS integer
+LANGUAGE C STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'billing_incarnation';
+COMMENT ON FUNCTION billing.current_incarnation() IS 'Internal: number of the running cluster in billing.incarnations. Errors: MB425, MB426.';
+
+CREATE FUNCTION billing.make_truncate_guard(relation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON billing.%I FOR EACH STATEMENT EXECUTE FUNCTION billing.refuse_change(%L)', relation, relation);
+    EXECUTE format('ALTER TABLE billing.%I ENABLE ALWAYS TRIGGER refuse_truncate', relation);
+END
+$$;
+COMMENT ON FUNCTION billing.make_truncate_guard(text) IS 'Internal: refuses TRUNCATE of a table of schema billing. A parent''s statement trigger does not guard its partitions: each gets its own.';
+
+CREATE FUNCTION billing.make_append_only(relation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON billing.%I FOR EACH ROW EXECUTE FUNCTION billing.refuse_change(%L)', relation, relation);
+    EXECUTE format('ALTER TABLE billing.%I ENABLE ALWAYS TRIGGER refuse_change', relation);
+    PERFORM billing.make_truncate_guard(relation);
+END
+$$;
+COMMENT ON FUNCTION billing.make_append_only(text) IS 'Internal: refuses UPDATE, DELETE and TRUNCATE of a table of schema billing.';
+
+CREATE FUNCTION billing.make_partition(parent text, month date, local_unique text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    child text := parent || to_char(month, '_YYYY_MM');
+    is_timestamp boolean := pg_get_partkeydef(format('billing.%I', parent)::regclass) = 'RANGE (occurred_at)';
+    suffix text := CASE WHEN is_timestamp THEN ' 00:00:00+00' ELSE '' END;
+BEGIN
+    EXECUTE format('CREATE TABLE billing.%I PARTITION OF billing.%I FOR VALUES FROM (%L) TO (%L)',
+                   child, parent, month || suffix, (month + interval '1 month')::date || suffix);
+    IF local_unique IS NOT NULL THEN
+        EXECUTE format('CREATE UNIQUE INDEX %I ON billing.%I (%s)', child || '_key', child, array_to_string(local_unique, ', '));
+    END IF;
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = format('billing.%I', parent)::regclass AND tgname = 'refuse_truncate') THEN
+        PERFORM billing.make_truncate_guard(child);
+    END IF;
+    EXECUTE format('COMMENT ON TABLE billing.%I IS %L', child, format('Month %s of billing.%s.', to_char(month, 'YYYY-MM'), parent));
+END
+$$;
+COMMENT ON FUNCTION billing.make_partition(text, date, text[]) IS 'Internal: makes one month''s partition with its guards and index.';
+
+CREATE FUNCTION billing.ensure_partitions("from" date, "to" date) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    missing record;
+    made    integer := 0;
+BEGIN
+    PERFORM billing.require_installed();
+    IF NOT isfinite("from") OR NOT isfinite("to") OR "to" <= "from" OR "to" > "from" + interval '50 years' THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB417', MESSAGE = format('partitions cannot be made from %s to %s', "from", "to"),
+            DETAIL = 'The end must be after the start, by at most 50 years.';
+    END IF;
+    PERFORM FROM billing.stage_locks WHERE stage = 'partitions' FOR UPDATE;
+    FOR missing IN
+        SELECT t.table_name, m.month::date, t.local_unique
+          FROM billing.partitioned_tables t
+         CROSS JOIN generate_series(date_trunc('month', "from"::timestamp), "to"::timestamp - interval '1 day', interval '1 month') AS m (month)
+         WHERE to_regclass(format('billing.%I', t.table_name || to_char(m.month, '_YYYY_MM'))) IS NULL
+         ORDER BY m.month, t.table_name
+    LOOP
+        PERFORM billing.make_partition(missing.table_name, missing.month, missing.local_unique);
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION billing.ensure_partitions(date, date) IS 'Makes the monthly partitions that days from (inclusive) to (exclusive) need, where missing, and returns how many it made. A row for a month without partition is refused, never put aside silently. Errors: MB417 when the range is empty, infinite or over 50 years; MB425.';
+
+CREATE FUNCTION billing.finish_install() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO billing.incarnations
+    SELECT 1, system_identifier::text, 0, now(), 'install' FROM pg_control_system()
+    ON CONFLICT DO NOTHING;
+    PERFORM billing.ensure_partitions((now() AT TIME ZONE 'UTC' - interval '2 months')::date, (now() AT TIME ZONE 'UTC' + interval '3 months')::date);
+    GRANT SELECT ON ALL TABLES IN SCHEMA billing TO billing_auditor;
+END
+$$;
+COMMENT ON FUNCTION billing.finish_install() IS 'Internal: last step of billing.install().';
+
+CREATE FUNCTION billing.highest_log_xid() RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    relation regclass;
+    highest  bigint := 0;
+    one      bigint;
+BEGIN
+    FOR relation IN
+        SELECT a.attrelid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+         WHERE a.attname = 'log_xid' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'billing'::regnamespace
+    LOOP
+        EXECUTE format('SELECT max(log_xid::text::bigint) FROM %s', relation) INTO one;
+        highest := greatest(highest, one);
+    END LOOP;
+    SELECT greatest(highest, max(pg_snapshot_xmax(snapshot)::text::bigint)) INTO highest FROM billing.count_windows;
+    RETURN highest;
+END
+$$;
+COMMENT ON FUNCTION billing.highest_log_xid() IS 'Internal: the highest transaction id stored in any log_xid or window.';
+
+CREATE FUNCTION billing.adopt_cluster(reason text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last    billing.incarnations;
+    running text := (SELECT system_identifier::text FROM pg_control_system());
+    highest bigint;
+    next_offset bigint;
+BEGIN
+    PERFORM billing.require_installed();
+    LOCK TABLE billing.incarnations IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO last FROM billing.incarnations ORDER BY incarnation DESC LIMIT 1;
+    IF last.system_identifier = running THEN
+        RETURN last.incarnation;
+    END IF;
+    highest := billing.highest_log_xid();
+    next_offset := CASE WHEN pg_current_xact_id()::text::bigint + last.xid_offset > highest THEN last.xid_offset ELSE highest END;
+    INSERT INTO billing.incarnations VALUES (last.incarnation + 1, running, next_offset, now(), reason);
+    RETURN last.incarnation + 1;
+END
+$$;
+COMMENT ON FUNCTION billing.adopt_cluster(text) IS 'After a restore into another cluster, or pg_upgrade: records the running cluster and sets the transaction id offset above every stored id, so that count sync misses nothing. Returns the incarnation. Call while nothing writes. reason: kept for people.';
+
+CREATE FUNCTION billing.begin_call(tenant text, operation text, idempotency_key text, request jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hash   bytea := sha256(convert_to(request::text, 'UTF8'));
+    before billing.idempotency_keys;
+BEGIN
+    IF begin_call.idempotency_key IS NULL THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO billing.idempotency_keys (tenant_id, operation, idempotency_key, request_hash)
+    VALUES (tenant, begin_call.operation, begin_call.idempotency_key, hash)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO before FROM billing.idempotency_keys k
+     WHERE k.tenant_id = tenant AND k.operation = begin_call.operation AND k.idempotency_key = begin_call.idempotency_key;
+    IF before.request_hash <> hash THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB409', MESSAGE = format('idempotency key "%s" was used for another %s', begin_call.idempotency_key, begin_call.operation),
+            DETAIL = format('It was first used at %s with other arguments.', before.created_at),
+            HINT = 'Use a new key for a new request; repeat a request with the same arguments.';
+    END IF;
+    RETURN before.response;
+END
+$$;
+COMMENT ON FUNCTION billing.begin_call(text, text, text, jsonb) IS 'Internal: NULL when the call is to be made (no key, or a key not used before), else the answer given before. Errors: MB409 when the key was used with other arguments.';
+
+CREATE FUNCTION billing.end_call(tenant text, operation text, idempotency_key text, response jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE billing.idempotency_keys k SET response = end_call.response
+     WHERE k.tenant_id = tenant AND k.operation = end_call.operation AND k.idempotency_key = end_call.idempotency_key;
+END
+$$;
+COMMENT ON FUNCTION billing.end_call(text, text, text, jsonb) IS 'Internal: keeps the answer of a call begun with billing.begin_call().';
+
+GRANT EXECUTE ON FUNCTION billing.install(), billing.migrate(), billing.ensure_partitions(date, date), billing.adopt_cluster(text) TO billing_admin;
+GRANT EXECUTE ON FUNCTION billing.log_xid() TO billing_loader;

@@ -1,0 +1,70 @@
+/*
+ * server.h: what every module shares on the server side.
+ *
+ * Include after postgres.h and fmgr.h. Modules see only what is declared here
+ * and in the headers of the modules above them in src/modules.list.
+ */
+#ifndef BILLING_SERVER_H
+#define BILLING_SERVER_H
+
+#include "executor/spi.h"
+#include "utils/date.h"
+#include "server/errors.h"
+
+/*
+ * Declares and exports a SQL-callable entry; with -fvisibility=hidden nothing
+ * else leaves the library. (PostgreSQL 15's own macro exports only where the
+ * default visibility is in force.)
+ */
+#define BILLING_EXPORT __attribute__((visibility("default")))
+#define BILLING_FUNCTION(name)                                                                                \
+	extern BILLING_EXPORT const Pg_finfo_record *pg_finfo_##name(void);                                       \
+	extern BILLING_EXPORT Datum name(PG_FUNCTION_ARGS);                                                       \
+	PG_FUNCTION_INFO_V1(name);                                                                                \
+	Datum name(PG_FUNCTION_ARGS)
+
+/* ---- spi.c: set-based SQL from C ---- */
+
+/* Connects SPI; refuses with MB425 when billing.install() has not run. Pair with billing_spi_finish(). */
+extern void billing_spi_connect(void);
+extern void billing_spi_finish(void);
+
+/*
+ * Runs one statement with parameters and returns the number of rows it
+ * processed (or returned). `nulls` as in SPI; NULL means none is null. The
+ * plan is made for these parameter values: a generic plan for windows and
+ * tenant ranges was 20 to 50 times slower.
+ */
+extern uint64 billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *values,
+							  const char *nulls);
+
+/* Runs `sql` (no parameters) and returns rows processed. */
+extern uint64 billing_spi_exec(const char *sql);
+
+/* A value of the last statement's result; *isnull set when null or no row. Pass-by-reference values live until the
+ * SPI context ends. */
+extern Datum billing_spi_value(uint64 row, int column, bool *isnull);
+
+/* Text value of the last result, palloc'd in the caller's SPI context; NULL when null. */
+extern char *billing_spi_text(uint64 row, int column);
+
+/* Locks the row of `stage` in billing.stage_locks until the transaction ends. */
+extern void billing_lock_stage(const char *stage);
+
+/* ---- install.c ---- */
+
+/* Whether billing.install() has been run in this database (cached; checked against the catalogue). */
+extern bool billing_is_installed(void);
+
+/* Raises MB425 with its hint unless installed. */
+extern void billing_require_installed(void);
+
+/* ---- partition.c ---- */
+
+/* The UTC day of an instant. */
+extern DateADT billing_utc_day(TimestampTz instant);
+
+/* Raises MB424 with its hint when `table` has no partition for the month of `day`, MB417 for an infinite day. */
+extern void billing_require_partition(const char *table, DateADT day);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * spi.c: running set-based SQL from C.
+ */
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "server/server.h"
+
+void
+billing_spi_connect(void)
+{
+	billing_require_installed();
+	SPI_connect();
+}
+
+void
+billing_spi_finish(void)
+{
+	SPI_finish();
+}
+
+static void
+check_result(int result, const char *sql)
+{
+	if (result < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_BILLING_INTERNAL),
+				errmsg("statement failed with %s", SPI_result_code_string(result)),
+				errdetail("Statement: %s", sql));
+}
+
+uint64
+billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	check_result(SPI_execute_with_args(sql, nargs, (Oid *) types, (Datum *) values, nulls, false, 0), sql);
+	return SPI_processed;
+}
+
+uint64
+billing_spi_exec(const char *sql)
+{
+	check_result(SPI_execute(sql, false, 0), sql);
+	return SPI_processed;
+}
+
+Datum
+billing_spi_value(uint64 row, int column, bool *isnull)
+{
+	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+char *
+billing_spi_text(uint64 row, int column)
+{
+	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
+		return NULL;
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+void
+billing_lock_stage(const char *stage)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(stage)};
+
+	if (billing_spi_run("SELECT FROM billing.stage_locks WHERE stage = $1 FOR UPDATE", 1, types, values, NULL) != 1)
+		elog(ERROR, "no stage lock \"%s\"", stage);
+}

@@ -1,0 +1,47 @@
+-- What every module shares: which database this is, what was asked before, and who works on what.
+
+CREATE TABLE billing.incarnations (
+    incarnation       integer     NOT NULL PRIMARY KEY CHECK (incarnation > 0),
+    system_identifier text        COLLATE "C" NOT NULL,
+    xid_offset        bigint      NOT NULL CHECK (xid_offset >= 0),
+    adopted_at        timestamptz NOT NULL,
+    reason            text        NOT NULL
+);
+COMMENT ON TABLE  billing.incarnations IS 'The clusters this data has lived in, oldest first. The last row must name the running cluster, else every writer refuses with MB426 until billing.adopt_cluster() is called.';
+COMMENT ON COLUMN billing.incarnations.incarnation IS 'Counts from 1; a restore into another cluster opens the next.';
+COMMENT ON COLUMN billing.incarnations.system_identifier IS 'pg_control_system().system_identifier of the cluster, as text.';
+COMMENT ON COLUMN billing.incarnations.xid_offset IS 'Added to every transaction id before it is stored as log_xid, so that ids of a later incarnation are above all earlier ones.';
+COMMENT ON COLUMN billing.incarnations.adopted_at IS 'When this cluster was installed into or adopted.';
+COMMENT ON COLUMN billing.incarnations.reason IS 'install, or what the caller of billing.adopt_cluster() gave.';
+
+CREATE TABLE billing.idempotency_keys (
+    tenant_id       text        COLLATE "C" NOT NULL,
+    operation       text        COLLATE "C" NOT NULL,
+    idempotency_key text        COLLATE "C" NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 255),
+    request_hash    bytea       NOT NULL CHECK (length(request_hash) = 32),
+    response        jsonb,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, operation, idempotency_key)
+);
+COMMENT ON TABLE  billing.idempotency_keys IS 'Every idempotency key ever used, with the answer given; keys never expire. The same key with other arguments is refused with MB409.';
+COMMENT ON COLUMN billing.idempotency_keys.tenant_id IS 'Whose call it was.';
+COMMENT ON COLUMN billing.idempotency_keys.operation IS 'The function called, without schema: a key is spent per operation.';
+COMMENT ON COLUMN billing.idempotency_keys.idempotency_key IS 'As the caller gave it, 1 to 255 characters.';
+COMMENT ON COLUMN billing.idempotency_keys.request_hash IS 'SHA-256 of the arguments.';
+COMMENT ON COLUMN billing.idempotency_keys.response IS 'What the first call returned. NULL only inside the transaction that is making it.';
+COMMENT ON COLUMN billing.idempotency_keys.created_at IS 'Start of the first call''s transaction.';
+
+CREATE TABLE billing.stage_locks (
+    stage text COLLATE "C" NOT NULL PRIMARY KEY
+);
+COMMENT ON TABLE  billing.stage_locks IS 'One row per stage that only one session may run at a time. The session locks its row FOR UPDATE: a row lock dies with its transaction and works on every node.';
+COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run or partitions.';
+INSERT INTO billing.stage_locks VALUES ('count_sync'), ('billing_run'), ('partitions');
+
+CREATE TABLE billing.partitioned_tables (
+    table_name   text   COLLATE "C" NOT NULL PRIMARY KEY,
+    local_unique text[] CHECK (cardinality(local_unique) > 0)
+);
+COMMENT ON TABLE  billing.partitioned_tables IS 'Tables partitioned by month, for billing.ensure_partitions().';
+COMMENT ON COLUMN billing.partitioned_tables.table_name IS 'The parent, in schema billing.';
+COMMENT ON COLUMN billing.partitioned_tables.local_unique IS 'Columns of a unique index made on each partition, where the parent cannot have it because the partition key is not among them; NULL for none. A month holds whole UTC days, so a key that contains the day is unique over all partitions.';
