@@ -11,7 +11,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 if [ -n "${DATA:-}" ]; then
 	DATA=$(realpath -e "$DATA") && export DATA || exit 1
 fi
-total_passed=0 total_failed=0 total_skipped=0 table= built=
+total_passed=0 total_failed=0 total_skipped=0 table="" built=""
 
 build_once()
 {

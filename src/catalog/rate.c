@@ -81,7 +81,7 @@ check_proration(Fraction proration)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("invalid proration: " INT64_FORMAT "/" INT64_FORMAT, proration.numerator,
 					   proration.denominator),
-				errdetail("The numerator must not be negative, and the denominator positive."));
+				errdetail("The numerator must be at least 0 and the denominator at least 1."));
 }
 
 static void

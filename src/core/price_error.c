@@ -35,10 +35,10 @@ const PriceStatus price_fault_status[PRICE_FAULTS] = {
 };
 
 /*
- * {key}, {value}, {previous} and {tier} stand for the members of the error,
- * {before} for the tier before it, {where} for the key with its tier, {place}
- * for the tier or the price, {keys} and {models} for what is allowed, {per}
- * for the way out of a unit price with too many decimals.
+ * {value}, {previous} and {tier} stand for the members of the error, {before}
+ * for the tier before it, {where} for the key with its tier, {place} for the
+ * tier or the price, {keys} and {models} for what is allowed, {per} for the way
+ * out of a unit price with too many decimals.
  */
 static const PriceMessage templates[PRICE_FAULTS] = {
 	[PRICE_FAULT_NOT_JSON] = {"price is not valid JSON: {value}", "", ""},
@@ -183,9 +183,7 @@ static bool
 put_placeholder(Writer *writer, const PriceError *error, const char *name, size_t length)
 {
 #define IS(word) (length == sizeof(word) - 1 && memcmp(name, word, length) == 0)
-	if (IS("key"))
-		put_text(writer, error->key);
-	else if (IS("value"))
+	if (IS("value"))
 		put_text(writer, error->value);
 	else if (IS("previous"))
 		put_text(writer, error->previous);

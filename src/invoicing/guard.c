@@ -90,9 +90,10 @@ invoice_is_draft(HeapTuple line, TupleDesc descriptor)
 					  heap_getattr(line, SPI_fnumber(descriptor, "invoice_id"), descriptor, &isnull)};
 
 	/* Read-only, and so with the statement's snapshot: the same statement deletes the draft. */
-	SPI_execute_with_args("SELECT FROM billing.invoices WHERE invoice_date = $1 AND tenant_id = $2 AND invoice_id = $3"
-						  " AND status = 'draft'",
-						  lengthof(types), types, values, NULL, true, 1);
+	SPI_execute_with_args(
+		"SELECT FROM billing.invoices WHERE invoice_date = $1 AND tenant_id = $2 AND invoice_id = $3"
+		" AND status = 'draft'",
+		lengthof(types), types, values, NULL, true, 1);
 	return SPI_processed == 1;
 }
 
@@ -112,6 +113,7 @@ BILLING_FUNCTION(billing_guard_invoice_line)
 	if (!allowed)
 		ereport(ERROR, errcode(ERRCODE_BILLING_APPEND_ONLY),
 				errmsg("%s is refused: lines of an invoice are append-only", is_update ? "UPDATE" : "DELETE"),
-				errhint("A draft is remade by billing.run_invoices(); a finalized invoice is corrected on the next."));
+				errhint("A draft is remade by billing.run_invoices(); a finalized invoice is corrected on "
+						"the next."));
 	return PointerGetDatum(trigger->tg_trigtuple);
 }

@@ -58,7 +58,8 @@ find_invoice(Datum reference, const Datum *tenant)
 	if (found > 1)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("%d invoices have the number \"%s\"", (int) found, TextDatumGetCString(reference)),
-				errdetail("Numbers are unique per legal entity only."), errhint("Name the tenant, or give the invoice_id."));
+				errdetail("Numbers are unique per legal entity only."),
+				errhint("Name the tenant, or give the invoice_id."));
 	key.tenant_id = billing_spi_value(0, 1, &isnull);
 	key.invoice_id = billing_spi_value(0, 2, &isnull);
 	key.invoice_date = DatumGetDateADT(billing_spi_value(0, 3, &isnull));
@@ -80,9 +81,12 @@ static void
 require_status(const InvoiceKey *key, const char *status, const char *verb, Datum reference)
 {
 	if (strcmp(key->status, status) != 0)
-		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
-				errmsg("invoice \"%s\" is %s and cannot be %s", TextDatumGetCString(reference), key->status, verb),
-				errdetail("An invoice goes from draft to finalized, and from there to paid, void or uncollectible."));
+		ereport(
+			ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
+			errmsg("invoice \"%s\" is %s and cannot be %s", TextDatumGetCString(reference), key->status,
+				   verb),
+			errdetail(
+				"An invoice goes from draft to finalized, and from there to paid, void or uncollectible."));
 }
 
 /* A copy that outlives SPI_finish(). */
@@ -110,9 +114,10 @@ BILLING_FUNCTION(billing_finalize_invoice)
 		require_status(&key, "draft", "finalized", PG_GETARG_DATUM(0));
 		invoicing_finalize(key.invoice_date, range, &key.invoice_id);
 	}
-	billing_spi_run("SELECT number FROM billing.invoices WHERE invoice_date = $1 AND tenant_id = $2 AND invoice_id = $3", 3,
-					(Oid[]){DATEOID, TEXTOID, UUIDOID},
-					(Datum[]){DateADTGetDatum(key.invoice_date), key.tenant_id, key.invoice_id}, NULL);
+	billing_spi_run(
+		"SELECT number FROM billing.invoices WHERE invoice_date = $1 AND tenant_id = $2 AND invoice_id = $3",
+		3, (Oid[]){DATEOID, TEXTOID, UUIDOID},
+		(Datum[]){DateADTGetDatum(key.invoice_date), key.tenant_id, key.invoice_id}, NULL);
 	number = keep_string(billing_spi_text(0, 1));
 	billing_spi_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(number));
@@ -129,7 +134,8 @@ void_invoice(const InvoiceKey *key, Datum reason)
 					  TimestampTzGetDatum(GetCurrentTimestamp())};
 
 	billing_require_partition("ledger_entries", DatumGetDateADT(entry_values[2]));
-	billing_spi_run(ledger_insert(SQL_INVOICING_VOID_ENTRIES), lengthof(entry_types), entry_types, entry_values, NULL);
+	billing_spi_run(ledger_insert(SQL_INVOICING_VOID_ENTRIES), lengthof(entry_types), entry_types,
+					entry_values, NULL);
 	billing_spi_run(SQL_INVOICING_VOID, lengthof(types), types, values, NULL);
 }
 
@@ -138,7 +144,8 @@ BILLING_FUNCTION(billing_void_invoice)
 	InvoiceKey key;
 
 	if (PG_ARGISNULL(1))
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("voiding an invoice needs a reason"));
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+				errmsg("voiding an invoice needs a reason"));
 	billing_spi_connect();
 	billing_lock_stage("billing_run");
 	key = find_invoice_argument(fcinfo, 0, 2);
@@ -176,9 +183,10 @@ static char *
 draft_documents(Datum tenant, MemoryContext context)
 {
 	StringInfoData documents;
-	uint64 drafts = billing_spi_run("SELECT i.invoice_id FROM billing.invoices i WHERE i.tenant_id = $1 AND i.status = 'draft'"
-									" ORDER BY i.invoice_date, i.account_id, i.currency",
-									1, (Oid[]){TEXTOID}, &tenant, NULL);
+	uint64 drafts = billing_spi_run(
+		"SELECT i.invoice_id FROM billing.invoices i WHERE i.tenant_id = $1 AND i.status = 'draft'"
+		" ORDER BY i.invoice_date, i.account_id, i.currency",
+		1, (Oid[]){TEXTOID}, &tenant, NULL);
 	SPITupleTable *table = SPI_tuptable;
 	MemoryContext old = MemoryContextSwitchTo(context);
 

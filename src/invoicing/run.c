@@ -44,18 +44,23 @@ remove_stale_drafts(DateADT due_by, TenantRange range)
 						" AND tenant_id BETWEEN $2 AND $3 LIMIT 1",
 						lengthof(types), types, values, NULL) == 0)
 		return;
-	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_REMOVE_STALE_DRAFTS), lengthof(types), types, values,
-					NULL);
+	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_REMOVE_STALE_DRAFTS),
+					lengthof(types), types, values, NULL);
 }
 
 static void
 make_drafts(DateADT due_by, TenantRange range, Datum replay_id, BatchResult *result)
 {
 	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID};
-	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last, replay_id, session_user_name(),
+	Datum values[] = {DateADTGetDatum(due_by),
+					  range.first,
+					  range.last,
+					  replay_id,
+					  session_user_name(),
 					  TimestampTzGetDatum(GetCurrentTimestamp())};
 
-	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_MAKE_DRAFTS), lengthof(types), types, values, NULL);
+	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_MAKE_DRAFTS), lengthof(types), types,
+					values, NULL);
 	result->invoices = result_count(1);
 	result->lines = result_count(2);
 }
@@ -64,12 +69,17 @@ int64
 invoicing_finalize(DateADT due_by, TenantRange range, const Datum *invoice_id)
 {
 	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID};
-	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last, invoice_id ? *invoice_id : (Datum) 0,
-					  session_user_name(), TimestampTzGetDatum(GetCurrentTimestamp())};
+	Datum values[] = {DateADTGetDatum(due_by),
+					  range.first,
+					  range.last,
+					  invoice_id ? *invoice_id : (Datum) 0,
+					  session_user_name(),
+					  TimestampTzGetDatum(GetCurrentTimestamp())};
 	const char *nulls = invoice_id ? "      " : "   n  ";
 
-	billing_spi_run(psprintf(SQL_INVOICING_FINALIZE, ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES)), lengthof(types), types,
-					values, nulls);
+	billing_spi_run(
+		billing_sql_fill(SQL_INVOICING_FINALIZE, "@insert@", ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES)),
+		lengthof(types), types, values, nulls);
 	return result_count(1);
 }
 
@@ -91,8 +101,8 @@ static Datum
 batch_row(FunctionCallInfo fcinfo, const BatchResult *result)
 {
 	TupleDesc descriptor;
-	Datum values[] = {Int64GetDatum(result->revisions), Int64GetDatum(result->invoices), Int64GetDatum(result->lines),
-					  Int64GetDatum(result->finalized)};
+	Datum values[] = {Int64GetDatum(result->revisions), Int64GetDatum(result->invoices),
+					  Int64GetDatum(result->lines), Int64GetDatum(result->finalized)};
 	bool nulls[lengthof(values)] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)

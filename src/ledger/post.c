@@ -17,7 +17,7 @@
 char *
 ledger_insert(const char *select)
 {
-	return psprintf(SQL_LEDGER_INSERT_ENTRIES, select);
+	return billing_sql_fill(SQL_LEDGER_INSERT_ENTRIES, "@entries@", select);
 }
 
 /* One entry by hand, as billing.post_entry() takes it; the order is that of statements/post_entry.sql. */
@@ -44,13 +44,15 @@ report_refused_entry(const Datum *values)
 	char *currency = TextDatumGetCString(values[ARG_CURRENCY]);
 	char *account = TextDatumGetCString(values[ARG_ACCOUNT]);
 
-	if (billing_spi_run("SELECT FROM billing.accounts WHERE tenant_id = $1 AND account_id = $5", ARG_COUNT, post_types,
-						values, NULL) == 0)
+	if (billing_spi_run("SELECT FROM billing.accounts WHERE tenant_id = $1 AND account_id = $5", ARG_COUNT,
+						post_types, values, NULL) == 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ACCOUNT),
 				errmsg("tenant \"%s\" has no account \"%s\"", tenant, account),
 				errhint("Create it with billing.create_account()."));
-	if (billing_spi_run("SELECT FROM billing.currencies WHERE currency = $4", ARG_COUNT, post_types, values, NULL) == 0)
-		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_CURRENCY), errmsg("currency \"%s\" is not known", currency),
+	if (billing_spi_run("SELECT FROM billing.currencies WHERE currency = $4", ARG_COUNT, post_types, values,
+						NULL) == 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_CURRENCY),
+				errmsg("currency \"%s\" is not known", currency),
 				errhint("See billing.currencies, or add a unit with billing.create_currency()."));
 	ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ENTRY_TYPE),
 			errmsg("\"%s\" is not a kind of entry that can be posted by hand", entry_type),
@@ -61,9 +63,10 @@ static void
 check_amount(int64 amount_minor)
 {
 	if (amount_minor <= 0)
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
-				errmsg("amount_minor is " INT64_FORMAT ", and an entry's amount must be positive", amount_minor),
-				errhint("Choose the entry type by direction; undo an entry with billing.reverse_entry()."));
+		ereport(
+			ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+			errmsg("amount_minor is " INT64_FORMAT ", and an entry's amount must be positive", amount_minor),
+			errhint("Choose the entry type by direction; undo an entry with billing.reverse_entry()."));
 }
 
 /* Posts through a plan kept for the life of the backend: this is called once per payment. */
@@ -90,8 +93,7 @@ post_entry(const Datum *values, const char *nulls)
 }
 
 /* What the caller asked, for the idempotency key: every argument but the key. */
-static const char *const CALL_REQUEST =
-	"jsonb_build_array($2, $3, $4, $5, $6, $7)";
+static const char *const CALL_REQUEST = "jsonb_build_array($2, $3, $4, $5, $6, $7)";
 
 static char *
 answer_given_before(Datum *values, const char *nulls, Datum key)
@@ -106,8 +108,9 @@ answer_given_before(Datum *values, const char *nulls, Datum key)
 	types[ARG_COUNT] = TEXTOID;
 	all[ARG_COUNT] = key;
 	all_nulls[ARG_COUNT] = ' ';
-	billing_spi_run(psprintf("SELECT billing.begin_call($1, 'post_entry', $8, %s) ->> 'entry_id'", CALL_REQUEST),
-					ARG_COUNT + 1, types, all, all_nulls);
+	billing_spi_run(
+		psprintf("SELECT billing.begin_call($1, 'post_entry', $8, %s) ->> 'entry_id'", CALL_REQUEST),
+		ARG_COUNT + 1, types, all, all_nulls);
 	return billing_spi_text(0, 1);
 }
 
@@ -117,8 +120,8 @@ keep_answer(Datum tenant, Datum key, Datum entry_id)
 	Oid types[] = {TEXTOID, TEXTOID, UUIDOID};
 	Datum values[] = {tenant, key, entry_id};
 
-	billing_spi_run("SELECT billing.end_call($1, 'post_entry', $2, jsonb_build_object('entry_id', $3))", 3, types,
-					values, NULL);
+	billing_spi_run("SELECT billing.end_call($1, 'post_entry', $2, jsonb_build_object('entry_id', $3))", 3,
+					types, values, NULL);
 }
 
 /* Copies the id out of the SPI context, which goes with SPI_finish(). */
@@ -160,7 +163,8 @@ BILLING_FUNCTION(billing_post_entry)
 		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 		if (nulls[i] == 'n' && i != ARG_MEMO && i != ARG_POSTED_ON)
-			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("argument %d of post_entry is null", i + 1));
+			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+					errmsg("argument %d of post_entry is null", i + 1));
 	}
 	if (nulls[ARG_POSTED_ON] == 'n')
 	{
@@ -170,7 +174,8 @@ BILLING_FUNCTION(billing_post_entry)
 	check_amount(DatumGetInt64(values[ARG_AMOUNT]));
 	billing_spi_connect();
 	billing_require_partition("ledger_entries", DatumGetDateADT(values[ARG_POSTED_ON]));
-	entry_id = post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT), PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT));
+	entry_id = post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT),
+							   PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT));
 	billing_spi_finish();
 	PG_RETURN_DATUM(entry_id);
 }

@@ -53,8 +53,8 @@ column_to_array(const UsageRows *rows, UsageColumn column)
 	char typalign;
 
 	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-	return PointerGetDatum(construct_md_array(rows->values[column], rows->nulls[column], 1, &length, &lower_bound,
-											  type, typlen, typbyval, typalign));
+	return PointerGetDatum(construct_md_array(rows->values[column], rows->nulls[column], 1, &length,
+											  &lower_bound, type, typlen, typbyval, typalign));
 }
 
 UsageBatch
@@ -128,8 +128,7 @@ add_position(void *argument)
 static void
 refuse_event(const JsonPosition *position, const char *problem, const char *detail)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+	ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 			errmsg("event %d of %d: %s", position->index, position->count, problem),
 			detail != NULL ? errdetail("%s", detail) : 0);
 }
@@ -161,8 +160,8 @@ scalar_value(const JsonPosition *position, const struct Field *field, const Json
 	if (field->kind == FIELD_TEXT)
 		return PointerGetDatum(cstring_to_text_with_len(value->val.string.val, value->val.string.len));
 	string = pnstrdup(value->val.string.val, value->val.string.len);
-	return DirectFunctionCall3(field->kind == FIELD_NUMBER ? numeric_in : timestamptz_in, CStringGetDatum(string),
-							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	return DirectFunctionCall3(field->kind == FIELD_NUMBER ? numeric_in : timestamptz_in,
+							   CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
 /* A JSON null is a field not given, except that there is no usage without an amount: see billing.usage_problem(). */
@@ -175,7 +174,8 @@ read_field(UsageRows *rows, JsonPosition *position, JsonbContainer *event, const
 	if (field->required && (value == NULL || value->type == jbvNull))
 		refuse_event(position, psprintf("field \"%s\" is missing", field->name), NULL);
 	if (value == NULL && field->column == USAGE_QUANTITY)
-		usage_rows_set(rows, position->index, field->column, DirectFunctionCall1(int4_numeric, Int32GetDatum(1)));
+		usage_rows_set(rows, position->index, field->column,
+					   DirectFunctionCall1(int4_numeric, Int32GetDatum(1)));
 	if (value == NULL || value->type == jbvNull)
 		return value != NULL;
 	position->field = field->name;
@@ -227,12 +227,10 @@ static void
 check_events(Jsonb *events)
 {
 	if (!JB_ROOT_IS_ARRAY(events) || JB_ROOT_IS_SCALAR(events))
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("events must be a JSON array of objects"));
 	if (JB_ROOT_COUNT(events) > USAGE_BATCH_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("%d events are too many for one call", (int) JB_ROOT_COUNT(events)),
 				errdetail("The limit is %d.", USAGE_BATCH_MAX));
 }

@@ -19,7 +19,8 @@ is_among(const JsonbValue *key, ArrayType *keys)
 	const char *p = ARR_DATA_PTR(keys);
 	int n = ArrayGetNItems(ARR_NDIM(keys), ARR_DIMS(keys));
 
-	/* Meters' keys are never null; each element is a text, aligned as an int. */
+	if (ARR_HASNULL(keys))
+		elog(ERROR, "a meter's dimension keys contain a null");
 	for (int i = 0; i < n; i++)
 	{
 		const text *element = (const text *) p;
@@ -91,7 +92,8 @@ BILLING_FUNCTION(billing_has_usage_partition)
 		PG_RETURN_BOOL(false);
 	j2date(billing_utc_day(occurred_at) + POSTGRES_EPOCH_JDATE, &year, &month, &day);
 	if (memo == NULL)
-		memo = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(PartitionMemo));
+		memo = fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(PartitionMemo));
 	if (memo->year != year || memo->month != month)
 		*memo = (PartitionMemo){year, month, usage_partition_exists(year, month)};
 	PG_RETURN_BOOL(memo->exists);

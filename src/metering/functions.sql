@@ -47,3 +47,26 @@ CREATE FUNCTION billing.import_usage(source regclass, OUT imported bigint, OUT a
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_import_usage';
 COMMENT ON FUNCTION billing.import_usage(regclass) IS 'Records every row of a table, view or foreign table, all or none: how many were new, and how many were there already with the same content; importing again changes nothing. source: columns tenant_id, meter_id, event_id (text), occurred_at (timestamptz) and, where wanted, quantity (numeric or integer; 1 when left out), dimensions, attribution (jsonb), account_id, correlation_id, corrects_event_id (text); other columns are ignored. It is read with the caller''s own rights. Errors: as billing.record_usage(), naming the event; MB400 for a column that is missing or of another type; 42501 when the caller may not read the source.';
+
+CREATE FUNCTION billing.usage_events(quantity numeric, corrects_event_id text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN corrects_event_id IS NULL THEN 1 ELSE pg_catalog.sign(quantity) END
+$$;
+COMMENT ON FUNCTION billing.usage_events(numeric, text) IS 'Internal: what a row adds to a meter that counts events: an event 1, a correction -1, 0 or 1 by the sign of its quantity.';
+
+CREATE FUNCTION billing.checkpoint_hash(tenant_id text, sequence bigint, window_no bigint, rows_processed bigint, first_day date, last_day date,
+                                        digest bytea, prev_hash bytea, created_at timestamptz) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+SELECT billing.fingerprint('count_sync', tenant_id, sequence::pg_catalog.text, window_no::pg_catalog.text, rows_processed::pg_catalog.text,
+                           (first_day OPERATOR(pg_catalog.-) '1970-01-01'::pg_catalog.date)::pg_catalog.text,
+                           (last_day OPERATOR(pg_catalog.-) '1970-01-01'::pg_catalog.date)::pg_catalog.text,
+                           pg_catalog.encode(digest, 'hex'), pg_catalog.encode(prev_hash, 'hex'),
+                           EXTRACT(epoch FROM created_at)::pg_catalog.text)
+$$;
+COMMENT ON FUNCTION billing.checkpoint_hash(text, bigint, bigint, bigint, date, date, bytea, bytea, timestamptz) IS 'Internal: self_hash of a row of count_sync_checkpoint_events, of every column but log_xid: billing.fingerprint() of count_sync, tenant, sequence, window, rows, both days as days since 1970-01-01, digest and prev_hash in hex, created_at as seconds since 1970-01-01 UTC with 6 decimals.';
+
+-- Estimates of rows just written are always too low, and a nested loop over a million rows that were thought to be one never ends.
+CREATE FUNCTION billing.sync_counts(OUT window_no bigint, OUT rows_counted bigint, OUT rows_set_aside bigint)
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+AS 'MODULE_PATHNAME', 'billing_sync_counts';
+COMMENT ON FUNCTION billing.sync_counts() IS 'Takes one count window: adds the usage rows committed since the last one to daily_counts, each row exactly once whatever order transactions commit in, and appends to each tenant''s chain of checkpoints. Rows that do not resolve (loaded by COPY, or accrued without subscription) go to usage_set_aside and are tried again by each sync. With nothing new it writes nothing and returns the last window with zeros. Must be the first in its transaction, which commits synchronously; one runs at a time, others wait. Errors: MB427 not READ COMMITTED, already writing, or in recovery; MB425; MB426.';

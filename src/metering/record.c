@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "embedded.h"
 #include "metering/metering.h"
@@ -33,13 +34,9 @@ with_events(const char **cache, const char *events, const char *statement)
 {
 	if (*cache == NULL)
 	{
-		char *text = malloc(strlen(events) + strlen(statement) + 1);
+		char *text = psprintf("%s%s", events, statement);
 
-		if (text == NULL)
-			ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
-		strcpy(text, events);
-		strcat(text, statement);
-		*cache = text;
+		*cache = MemoryContextStrdup(TopMemoryContext, text);
 	}
 	return *cache;
 }
@@ -52,8 +49,9 @@ label_text(const UsageBatch *batch)
 		case LABEL_INDEX:
 			return psprintf("event %s of %d: ", billing_spi_text(0, DIAGNOSE_INDEX), batch->count);
 		case LABEL_KEY:
-			return psprintf("event \"%s\" of tenant \"%s\", meter \"%s\": ", billing_spi_text(0, DIAGNOSE_EVENT),
-							billing_spi_text(0, DIAGNOSE_TENANT), billing_spi_text(0, DIAGNOSE_METER));
+			return psprintf(
+				"event \"%s\" of tenant \"%s\", meter \"%s\": ", billing_spi_text(0, DIAGNOSE_EVENT),
+				billing_spi_text(0, DIAGNOSE_TENANT), billing_spi_text(0, DIAGNOSE_METER));
 		case LABEL_NONE:
 			break;
 	}
@@ -68,11 +66,9 @@ raise_diagnosis(const UsageBatch *batch)
 	const char *detail = billing_spi_text(0, DIAGNOSE_DETAIL);
 	const char *hint = billing_spi_text(0, DIAGNOSE_HINT);
 
-	ereport(ERROR,
-			errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
+	ereport(ERROR, errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
 			errmsg("%s%s", label_text(batch), billing_spi_text(0, DIAGNOSE_MESSAGE)),
-			detail != NULL ? errdetail("%s", detail) : 0,
-			hint != NULL ? errhint("%s", hint) : 0);
+			detail != NULL ? errdetail("%s", detail) : 0, hint != NULL ? errhint("%s", hint) : 0);
 }
 
 static void
@@ -91,8 +87,8 @@ usage_batch_record(const UsageBatch *batch)
 	static const char *sql = NULL;
 	uint64 recorded;
 
-	recorded = billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD), USAGE_COLUMNS,
-							   usage_array_types, batch->arrays, batch->nulls);
+	recorded = billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD),
+							   USAGE_COLUMNS, usage_array_types, batch->arrays, batch->nulls);
 	if (recorded < batch->count || batch->has_corrections)
 		check_recorded(batch);
 	return recorded;
@@ -122,11 +118,13 @@ plan_for_one(void)
 
 	if (plan == NULL)
 	{
-		SPIPlanPtr prepared = SPI_prepare_cursor(with_events(&sql, SQL_METERING_EVENTS_ONE, SQL_METERING_RECORD),
-												 USAGE_COLUMNS, (Oid *) usage_types, CURSOR_OPT_GENERIC_PLAN);
+		SPIPlanPtr prepared =
+			SPI_prepare_cursor(with_events(&sql, SQL_METERING_EVENTS_ONE, SQL_METERING_RECORD), USAGE_COLUMNS,
+							   (Oid *) usage_types, CURSOR_OPT_GENERIC_PLAN);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "cannot prepare the statement that records usage: %s", SPI_result_code_string(SPI_result));
+			elog(ERROR, "cannot prepare the statement that records usage: %s",
+				 SPI_result_code_string(SPI_result));
 		plan = prepared;
 	}
 	return plan;
@@ -192,12 +190,13 @@ BILLING_FUNCTION(billing_record_usage_json)
 }
 
 static int
-array_length(Datum array)
+element_count(Datum array)
 {
 	ArrayType *value = DatumGetArrayTypeP(array);
 
 	if (ARR_NDIM(value) > 1)
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("arrays of events must have one dimension"));
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+				errmsg("arrays of events must have one dimension"));
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
@@ -207,17 +206,15 @@ check_arrays(UsageBatch *batch)
 {
 	if (batch->nulls[USAGE_TENANT] == 'n')
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the array of tenants is null"));
-	batch->count = array_length(batch->arrays[USAGE_TENANT]);
+	batch->count = element_count(batch->arrays[USAGE_TENANT]);
 	for (int column = 0; column < USAGE_COLUMNS; column++)
-		if (batch->nulls[column] == ' ' && array_length(batch->arrays[column]) != batch->count)
-			ereport(ERROR,
-					errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+		if (batch->nulls[column] == ' ' && element_count(batch->arrays[column]) != batch->count)
+			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 					errmsg("arrays of events differ in length"),
 					errdetail("There are %d tenants, and another array has %d elements.", batch->count,
-							  array_length(batch->arrays[column])));
+							  element_count(batch->arrays[column])));
 	if (batch->count > USAGE_BATCH_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("%d events are too many for one call", batch->count),
 				errdetail("The limit is %d.", USAGE_BATCH_MAX));
 }

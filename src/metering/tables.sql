@@ -15,6 +15,8 @@ CREATE TABLE billing.usage_records (
     recorded_at       timestamptz NOT NULL DEFAULT now(),
     log_xid           xid8        NOT NULL DEFAULT billing.log_xid()
 ) PARTITION BY RANGE (occurred_at);
+-- Count sync looks for new rows only. Ids only grow, so it is written at its right edge too.
+CREATE INDEX usage_records_log_xid ON billing.usage_records (log_xid);
 COMMENT ON TABLE  billing.usage_records IS 'Usage events, append-only, by month of occurred_at. An event is known for ever by (usage_day, tenant_id, meter_id, event_id): each partition has that unique index. Write with billing.record_usage(), or COPY (role billing_loader).';
 COMMENT ON COLUMN billing.usage_records.tenant_id IS 'Who used it.';
 COMMENT ON COLUMN billing.usage_records.meter_id IS 'The meter.';
@@ -159,8 +161,30 @@ COMMENT ON COLUMN billing.allocations.opened_at IS 'When holding began.';
 COMMENT ON COLUMN billing.allocations.closed_at IS 'When it ended; NULL while open.';
 COMMENT ON COLUMN billing.allocations.accrued_to IS 'Usage is recorded up to here.';
 
+CREATE VIEW billing.metering_backlog WITH (security_invoker = true) AS
+SELECT b.tenant_id, sum(b.waiting)::bigint AS rows_waiting, sum(b.set_aside)::bigint AS rows_set_aside
+  FROM (SELECT u.tenant_id, count(*) AS waiting, 0 AS set_aside
+          FROM billing.usage_records u
+         WHERE u.log_xid >= coalesce((SELECT pg_snapshot_xmax(w.snapshot) FROM billing.count_windows w ORDER BY w.window_no DESC LIMIT 1), '0')
+            OR u.log_xid = ANY (ARRAY(SELECT pg_snapshot_xip(w.snapshot) FROM (SELECT snapshot FROM billing.count_windows ORDER BY window_no DESC LIMIT 1) AS w))
+         GROUP BY u.tenant_id
+        UNION ALL
+        SELECT s.tenant_id, 0, count(*)
+          FROM billing.usage_set_aside s
+         WHERE s.counted_in IS NULL
+         GROUP BY s.tenant_id) AS b
+ GROUP BY b.tenant_id;
+COMMENT ON VIEW   billing.metering_backlog IS 'Usage that is not in daily_counts yet, per tenant that has any.';
+COMMENT ON COLUMN billing.metering_backlog.tenant_id IS 'Whose.';
+COMMENT ON COLUMN billing.metering_backlog.rows_waiting IS 'Rows that the next billing.sync_counts() takes.';
+COMMENT ON COLUMN billing.metering_backlog.rows_set_aside IS 'Rows that do not resolve: see usage_set_aside.reason.';
+
 INSERT INTO billing.partitioned_tables VALUES
     ('usage_records', '{usage_day,tenant_id,meter_id,event_id}'), ('daily_counts', NULL);
 SELECT billing.make_append_only('usage_records');
 SELECT billing.make_append_only('count_windows');
 SELECT billing.make_append_only('count_sync_checkpoint_events');
+
+-- What COPY may fill in; the rest has defaults. Rows that do not resolve are set aside by the next sync.
+GRANT INSERT (tenant_id, meter_id, event_id, account_id, occurred_at, quantity, dimensions, attribution, correlation_id, corrects_event_id)
+    ON billing.usage_records TO billing_loader;

@@ -8,7 +8,7 @@ BEGIN
     END IF;
     IF btrim(given) = '' OR length(given) > longest THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('%s must have 1 to %s characters, not all blank', what, longest),
-            DETAIL = format('It has %s.', length(given));
+            DETAIL = format('Its length is %s.', length(given));
     END IF;
 END
 $$;

@@ -17,8 +17,6 @@
 #include "ledger/ledger.h"
 #include "rating/rating.h"
 
-#define DAILY_COUNTS "billing.daily_counts"
-
 static const Oid rate_types[] = {DATEOID, TEXTOID, TEXTOID, INT8OID};
 
 static int64
@@ -34,7 +32,7 @@ int64
 rating_rate(DateADT day, TenantRange range)
 {
 	Datum values[] = {DateADTGetDatum(day), range.first, range.last, Int64GetDatum(last_window())};
-	char *head = psprintf(SQL_RATING_RATED_NOW, DAILY_COUNTS);
+	char *head = billing_sql_fill(SQL_RATING_RATED_NOW, "@daily_counts@", "billing.daily_counts");
 	char *sql = psprintf("%s%s, posted AS (%s RETURNING 1)\n"
 						 "SELECT (SELECT count(*) FROM new_lines), (SELECT count(*) FROM posted)",
 						 head, SQL_RATING_RATE, ledger_insert(SQL_RATING_ENTRIES));
@@ -71,8 +69,9 @@ BILLING_FUNCTION(billing_current_charges)
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
-	head = psprintf(SQL_RATING_RATED_NOW, SQL_RATING_COUNTS_TO_DATE);
-	billing_spi_run(psprintf("%s%s", head, SQL_RATING_CURRENT_CHARGES), lengthof(values), rate_types, values, NULL);
+	head = billing_sql_fill(SQL_RATING_RATED_NOW, "@daily_counts@", SQL_RATING_COUNTS_TO_DATE);
+	billing_spi_run(psprintf("%s%s", head, SQL_RATING_CURRENT_CHARGES), lengthof(values), rate_types, values,
+					NULL);
 	return_spi_result((ReturnSetInfo *) fcinfo->resultinfo);
 	billing_spi_finish();
 	return (Datum) 0;

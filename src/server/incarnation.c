@@ -111,8 +111,7 @@ check_cluster(const Incarnation *incarnation)
 	if (strcmp(running, incarnation->system_identifier) != 0)
 	{
 		current_is_valid = false;
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_FOREIGN_CLUSTER),
+		ereport(ERROR, errcode(ERRCODE_BILLING_FOREIGN_CLUSTER),
 				errmsg("this cluster is not the one the billing data was written in"),
 				errdetail("The data names cluster %s, the running one is %s.", incarnation->system_identifier,
 						  running),

@@ -27,7 +27,8 @@ static const char *const CREATE_MIGRATIONS =
 	" step text COLLATE \"C\" NOT NULL PRIMARY KEY,"
 	" version text NOT NULL,"
 	" applied_at timestamptz NOT NULL DEFAULT now());"
-	"COMMENT ON TABLE billing.schema_migrations IS 'The steps that made the tables, recorded by billing.install() and billing.migrate().';"
+	"COMMENT ON TABLE billing.schema_migrations IS 'The steps that made the tables, recorded by "
+	"billing.install() and billing.migrate().';"
 	"COMMENT ON COLUMN billing.schema_migrations.step IS 'Module and file of the step.';"
 	"COMMENT ON COLUMN billing.schema_migrations.version IS 'Version of the code that ran it.';"
 	"COMMENT ON COLUMN billing.schema_migrations.applied_at IS 'When.'";
@@ -50,10 +51,8 @@ void
 billing_require_installed(void)
 {
 	if (!billing_is_installed())
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_NOT_INSTALLED),
-				errmsg("billing has no tables in this database"),
-				errhint("Run: SELECT billing.install();"));
+		ereport(ERROR, errcode(ERRCODE_BILLING_NOT_INSTALLED),
+				errmsg("billing has no tables in this database"), errhint("Run: SELECT billing.install();"));
 }
 
 static bool
@@ -62,7 +61,8 @@ step_is_applied(const char *step)
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(step)};
 
-	return billing_spi_run("SELECT FROM billing.schema_migrations WHERE step = $1", 1, types, values, NULL) > 0;
+	return billing_spi_run("SELECT FROM billing.schema_migrations WHERE step = $1", 1, types, values, NULL) >
+		   0;
 }
 
 static void
@@ -72,7 +72,8 @@ apply_step(const char *step, const char *sql)
 	Datum values[] = {CStringGetTextDatum(step), CStringGetTextDatum(BILLING_VERSION)};
 
 	billing_spi_exec(sql);
-	billing_spi_run("INSERT INTO billing.schema_migrations (step, version) VALUES ($1, $2)", 2, types, values, NULL);
+	billing_spi_run("INSERT INTO billing.schema_migrations (step, version) VALUES ($1, $2)", 2, types, values,
+					NULL);
 }
 
 /* Runs what is missing, under a lock that makes a second caller wait and then find nothing to do. */
@@ -98,8 +99,7 @@ static void
 check_encoding(void)
 {
 	if (GetDatabaseEncoding() != PG_UTF8)
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_WRONG_STATE),
+		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
 				errmsg("database encoding is %s, and billing needs UTF8", GetDatabaseEncodingName()),
 				errdetail("Hashes are taken over UTF-8 text."),
 				errhint("Create the database with ENCODING 'UTF8' TEMPLATE template0."));

@@ -30,15 +30,12 @@ billing_require_partition(const char *table, DateADT day)
 	int month_day;
 
 	if (DATE_NOT_FINITE(day))
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_INVALID_PERIOD),
-				errmsg("an infinite date is not a day"));
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_PERIOD), errmsg("an infinite date is not a day"));
 	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &month_day);
 	snprintf(name, sizeof(name), "%s_%04d_%02d", table, year, month);
 	if (OidIsValid(get_relname_relid(name, get_namespace_oid("billing", false))))
 		return;
-	ereport(ERROR,
-			errcode(ERRCODE_BILLING_NO_PARTITION),
+	ereport(ERROR, errcode(ERRCODE_BILLING_NO_PARTITION),
 			errmsg("table \"%s\" has no partition for %04d-%02d", table, year, month),
 			errhint("Run: SELECT billing.ensure_partitions('%04d-%02d-01', '%04d-%02d-01');", year, month,
 					month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1));

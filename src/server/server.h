@@ -17,10 +17,10 @@
  * default visibility is in force.)
  */
 #define BILLING_EXPORT __attribute__((visibility("default")))
-#define BILLING_FUNCTION(name)                                                                                \
-	extern BILLING_EXPORT const Pg_finfo_record *pg_finfo_##name(void);                                       \
-	extern BILLING_EXPORT Datum name(PG_FUNCTION_ARGS);                                                       \
-	PG_FUNCTION_INFO_V1(name);                                                                                \
+#define BILLING_FUNCTION(name)                                                                               \
+	extern BILLING_EXPORT const Pg_finfo_record *pg_finfo_##name(void);                                      \
+	extern BILLING_EXPORT Datum name(PG_FUNCTION_ARGS);                                                      \
+	PG_FUNCTION_INFO_V1(name);                                                                               \
 	Datum name(PG_FUNCTION_ARGS)
 
 /* ---- spi.c: set-based SQL from C ---- */
@@ -37,6 +37,9 @@ extern void billing_spi_finish(void);
  */
 extern uint64 billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *values,
 							  const char *nulls);
+
+/* `statement` with `sql` in the place of `placeholder`, which it has once; palloc'd. */
+extern char *billing_sql_fill(const char *statement, const char *placeholder, const char *sql);
 
 /* Runs `sql` (no parameters) and returns rows processed. */
 extern uint64 billing_spi_exec(const char *sql);

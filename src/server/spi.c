@@ -26,8 +26,7 @@ static void
 check_result(int result, const char *sql)
 {
 	if (result < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_BILLING_INTERNAL),
+		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("statement failed with %s", SPI_result_code_string(result)),
 				errdetail("Statement: %s", sql));
 }
@@ -37,6 +36,16 @@ billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *value
 {
 	check_result(SPI_execute_with_args(sql, nargs, (Oid *) types, (Datum *) values, nulls, false, 0), sql);
 	return SPI_processed;
+}
+
+char *
+billing_sql_fill(const char *statement, const char *placeholder, const char *sql)
+{
+	const char *place = strstr(statement, placeholder);
+
+	if (place == NULL)
+		elog(ERROR, "statement has no place %s", placeholder);
+	return psprintf("%.*s%s%s", (int) (place - statement), statement, sql, place + strlen(placeholder));
 }
 
 uint64
@@ -71,6 +80,7 @@ billing_lock_stage(const char *stage)
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(stage)};
 
-	if (billing_spi_run("SELECT FROM billing.stage_locks WHERE stage = $1 FOR UPDATE", 1, types, values, NULL) != 1)
+	if (billing_spi_run("SELECT FROM billing.stage_locks WHERE stage = $1 FOR UPDATE", 1, types, values,
+						NULL) != 1)
 		elog(ERROR, "no stage lock \"%s\"", stage);
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# The library exports what the server calls and nothing else: another library's symbol of the same name would win.
-set -euo pipefail
+# The library exports what the server calls and nothing else: a symbol of the same name in another library would win.
+# < is named in SQL and not exported, > is exported and not named.
 
-entries=$(sed -n "s/.*AS 'MODULE_PATHNAME', '\([a-z0-9_]*\)'.*/\1/p" build/billing--*.sql | sort -u)
-diff <({ echo Pg_magic_func; echo _PG_init; echo "$entries"; sed 's/^/pg_finfo_/' <<<"$entries"; } | sort) \
+diff <(perl -0777 -ne 'print "Pg_magic_func\n_PG_init\n";
+		print "$1\npg_finfo_$1\n" while /AS\s+\x27MODULE_PATHNAME\x27,\s*\x27(\w+)\x27/g' build/billing--*.sql | sort -u) \
 	<(nm -D --defined-only billing.so | awk '{ print $3 }' | sort)

@@ -1,6 +1,6 @@
 -- Finalizes drafts: numbers, events, and what is posted, in one statement.
 -- $1 invoice dates up to; $2, $3 the tenants: $2 <= tenant_id <= $3; $4 one invoice, or NULL for all; $5 who; $6 when.
--- %s: the INSERT of the ledger entries.
+-- The INSERT of the ledger entries is filled in.
 WITH drafts AS MATERIALIZED (
     SELECT i.invoice_date, i.tenant_id, i.invoice_id, i.account_id, i.currency, i.total_minor, i.legal_entity_id,
            e.invoice_series || '-' || to_char(i.invoice_date, 'YYYY') AS series
@@ -36,5 +36,5 @@ WITH drafts AS MATERIALIZED (
      CROSS JOIN LATERAL billing.chain_invoice_event(n.tenant_id, n.invoice_id, last.sequence, last.self_hash, 'draft', 'finalized',
                                                     n.total_minor, $5, NULL, $6) AS c
      ORDER BY n.tenant_id, n.invoice_id
-), posted AS (%s)
+), posted AS (@insert@)
 SELECT (SELECT count(*) FROM finalized)

@@ -1,5 +1,5 @@
 -- What everything comes to on a day: the common head of rating, current charges and preview.
--- $1 day rated up to; $2, $3 the tenants: $2 <= tenant_id <= $3. %1$s: the source of daily counts.
+-- $1 day rated up to; $2, $3 the tenants: $2 <= tenant_id <= $3. The source of daily counts is filled in.
 -- Ends with rated_now: one row per subscription, charge and period that is rated on that day.
 WITH newest AS (
     -- Where each subscription stands: its newest rated period, and what was known when it was rated.
@@ -74,7 +74,7 @@ WITH newest AS (
            END AS quantity
       FROM items i
       JOIN billing.meters m USING (meter_id)
-      JOIN %1$s AS d
+      JOIN @daily_counts@ AS d
         ON d.tenant_id = i.tenant_id AND d.account_id = i.account_id AND d.meter_id = i.meter_id
        AND d.day >= i.period_start AND d.day < i.period_end AND d.day <= i.rate_to
        AND d.dimensions @> i.filter
