@@ -27,7 +27,7 @@ lint:
 	@test/lint.sh
 format:
 	@test/setup.sh lint
-	clang-format-14 -i $(wildcard src/*/*.[ch] test/core/*.[ch])
+	clang-format-14 -i src/*/*.[ch] test/core/*.[ch]
 coverage:
 	@test/coverage.sh
 fuzz:

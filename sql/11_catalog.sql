@@ -1,5 +1,5 @@
 -- What is sold: meters, products, plans, their charges and versions.
-SET timezone = 'UTC'; SET datestyle = ISO;
+SET timezone = 'UTC'; SET datestyle = ISO; SET intervalstyle = postgres;
 \set SHOW_CONTEXT never
 \set ON_ERROR_ROLLBACK on
 BEGIN;
@@ -129,7 +129,7 @@ SELECT billing.remove_charge('pro', 'x');
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM billing.charges WHERE charge_id = 'x';
 
--- Publishing: the hash is that of the document, whatever the plan is called and however its prices were written.
+-- Publishing: the hash is that of the document.
 SELECT billing.publish_plan('free');
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.publish_plan('yearly');
@@ -174,7 +174,7 @@ TRUNCATE billing.plans CASCADE;
 UPDATE billing.plan_versions SET currency = 'KRW' WHERE plan_id = 'yearly';
 DELETE FROM billing.plan_versions WHERE plan_id = 'decade';
 
--- The next version begins as a copy, and the same terms have the same hash.
+-- The next version begins as a copy.
 SELECT billing.draft_plan('pro');
 SELECT billing.draft_plan('pro');
 UPDATE billing.charges SET plan_id = 'pro', version = 1, charge_id = 'y', position = 9 WHERE plan_id = 'pro' AND version = 2 AND charge_id = 'base';
@@ -184,8 +184,8 @@ SELECT billing.add_charge('pro', 'x', price => '{"model":"flat","amount":"1"}', 
 SELECT billing.plan_document('pro', 2) = billing.plan_document('pro', 1) AS is_copy;
 SELECT billing.remove_charge('pro', 'base');
 SELECT billing.add_charge('pro', 'base', price => '{"model":"flat","amount":"59.00"}', in_advance => true);
-SELECT version, plan_hash <> (SELECT plan_hash FROM billing.plan_versions WHERE plan_id = 'pro' AND version = 1) AS is_other FROM billing.publish_plan('pro')
-  JOIN billing.plan_versions USING (version) WHERE plan_id = 'pro';
+SELECT plan, version FROM billing.publish_plan('pro');
+SELECT count(DISTINCT plan_hash) AS different FROM billing.plan_versions WHERE plan_id = 'pro';
 SELECT billing.retire_plan('pro', 1);
 SELECT billing.retire_plan('pro', 1);
 SELECT billing.retire_plan('pro', 2);

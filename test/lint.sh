@@ -25,21 +25,27 @@ step()
 
 check_format()
 {
-	clang-format-14 --dry-run -Werror src/*/*.[ch] test/core/*.[ch]
+	local file status=0
+	for file in src/*/*.[ch] test/core/*.[ch]; do
+		clang-format-14 "$file" | cmp -s - "$file" || { echo "$file: run make format" && status=1; }
+	done
+	return $status
 }
 
-# PostgreSQL's headers stay out, for with them it takes minutes. It takes a bound that the caller keeps for one that is
-# missing in these two files.
+# PostgreSQL's headers stay out, for with them it takes minutes. What is suppressed it gets wrong: a result that the
+# callee fills in, and in the two files a bound that the caller keeps.
 check_cppcheck()
 {
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability,performance -Isrc -Ibuild \
-		--suppress=arrayIndexOutOfBounds:src/core/price_parse.c --suppress=arrayIndexOutOfBoundsCond:src/core/wide.c src
+		--suppress=ctuuninitvar --suppress=arrayIndexOutOfBounds:src/core/price_parse.c \
+		--suppress=arrayIndexOutOfBoundsCond:src/core/wide.c src
 }
 
 check_clang_tidy()
 {
 	printf '%s\0' src/*/*.c | xargs -0 -P "$(nproc)" -n 3 sh -c \
-		'headers=$1; shift; clang-tidy-14 --quiet "$@" -- -std=gnu11 -D_GNU_SOURCE -Isrc -Ibuild -I"$headers"' sh "$server_headers"
+		'headers=$1; shift; clang-tidy-14 --quiet "$@" -- -std=gnu11 -D_GNU_SOURCE -Isrc -Ibuild -I"$headers"' sh "$server_headers" |&
+		sed '/^[0-9]* warnings\? .*generated\.$/d'
 }
 
 check_analyzer()

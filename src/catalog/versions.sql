@@ -15,10 +15,9 @@ CREATE FUNCTION billing.lock_version(plan text, INOUT version integer, OUT statu
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM billing.lock_plan(plan);
-    SELECT v.version, v.status INTO lock_version.version, lock_version.status FROM billing.plan_versions v
-     WHERE v.plan_id = plan
-       AND v.version = coalesce(lock_version.version, (SELECT max(n.version) FROM billing.plan_versions n WHERE n.plan_id = plan))
-       FOR UPDATE;
+    version := coalesce(lock_version.version, (SELECT max(n.version) FROM billing.plan_versions n WHERE n.plan_id = plan));
+    SELECT v.status INTO lock_version.status FROM billing.plan_versions v
+     WHERE v.plan_id = plan AND v.version = lock_version.version FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB443', MESSAGE = format('plan "%s" has no version %s', plan, lock_version.version);
     END IF;

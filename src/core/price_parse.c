@@ -273,25 +273,32 @@ read_document(Reader *reader, const JsonNode *root)
 	return read_tier_prices(reader, root, &reader->price->tiers[0]);
 }
 
-PriceStatus
-price_parse(const char *text, size_t length, Price *price, PriceError *error)
+static void
+read_text(Reader *reader, const char *text, size_t length)
 {
-	Reader reader = {price, error};
 	JsonDocument *document;
 	JsonStatus status = json_parse(text, length, &document, NULL);
 
-	memset(price, 0, sizeof(*price));
-	memset(error, 0, sizeof(*error));
-	error->model = -1;
-	if (status != JSON_OK)
+	if (status == JSON_OK)
+	{
+		read_document(reader, json_root(document));
+		json_free(document);
+	}
+	else
 	{
 		const char *reason = json_status_text(status);
 
-		refuse(&reader, status == JSON_NO_MEMORY ? PRICE_FAULT_NO_MEMORY : PRICE_FAULT_NOT_JSON, NULL, NULL);
-		copy_text(error->value, reason, strlen(reason));
-		return error->status;
+		refuse(reader, status == JSON_NO_MEMORY ? PRICE_FAULT_NO_MEMORY : PRICE_FAULT_NOT_JSON, NULL, NULL);
+		copy_text(reader->error->value, reason, strlen(reason));
 	}
-	read_document(&reader, json_root(document));
-	json_free(document);
+}
+
+PriceStatus
+price_parse(const char *text, size_t length, Price *price, PriceError *error)
+{
+	memset(price, 0, sizeof(*price));
+	memset(error, 0, sizeof(*error));
+	error->model = -1;
+	read_text(&(Reader){price, error}, text, length);
 	return error->status;
 }

@@ -2,8 +2,10 @@
 -- The bounds of the day let the executor look into one partition only.
 -- Columns: index, event_id, tenant_id, meter_id, sqlstate, message, detail, hint. No row: all is well.
 , dated AS (
-SELECT e.*, e.usage_day::timestamp AT TIME ZONE 'UTC' AS day_start, (least(e.usage_day, '9999-12-30') + 1)::timestamp AT TIME ZONE 'UTC' AS day_end
+SELECT e.*, d.day::timestamp AT TIME ZONE 'UTC' AS day_start, (d.day + 1)::timestamp AT TIME ZONE 'UTC' AS day_end,
+       (d.day + interval '1 month')::date AS next_month
   FROM events e
+ CROSS JOIN LATERAL (SELECT greatest(least(e.usage_day, '9999-12-30'), '0001-01-01')) AS d (day) -- no overflow below
 ), checked AS (
 SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS old_quantity, u.dimensions AS old_dimensions,
        u.occurred_at AS old_occurred_at, u.corrects_event_id AS old_corrects_event_id,
@@ -38,9 +40,9 @@ SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.mess
   FROM first f
   JOIN LATERAL (VALUES
     ('missing', 'MB400', 'tenant, meter and event_id must be given', NULL, NULL),
-    ('tenant', 'MB440', format('tenant "%s" has no account', f.tenant_id), NULL, 'Create it: billing.create_account(tenant, name => ...).'),
-    ('account', 'MB440', format('tenant "%s" has no account "%s"', f.tenant_id, f.account_id), NULL, 'Create it: billing.create_account(tenant, name => ..., account => ...).'),
-    ('meter', 'MB441', format('meter "%s" does not exist', f.meter_id), NULL, 'Create it: billing.create_meter(meter, unit => ...).'),
+    ('tenant', 'MB440', format('unknown tenant "%s"', f.tenant_id), NULL, 'Create its account: billing.create_account(tenant, name => ...).'),
+    ('account', 'MB440', format('unknown account "%s" of tenant "%s"', f.account_id, f.tenant_id), NULL, 'Create it: billing.create_account(tenant, name => ..., account => ...).'),
+    ('meter', 'MB441', format('unknown meter "%s"', f.meter_id), NULL, 'Create it: billing.create_meter(meter, unit => ...).'),
     ('time', 'MB400', format('occurred_at %s is not a time of the years 1 to 9999', f.occurred_at), NULL, NULL),
     ('event id', 'MB400', format('event_id has %s characters, not 1 to 255', length(f.event_id)), NULL, NULL),
     ('quantity', 'MB415', format('quantity %s cannot be recorded', coalesce(f.quantity::text, 'null')), 'A quantity is a number below 10^20 with at most 18 decimals.', NULL),
@@ -52,8 +54,8 @@ SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.mess
     ('subscription', 'MB418', format('account "%s" of tenant "%s" has no subscription on %s', f.account_id, f.tenant_id, to_char(f.usage_day, 'YYYY-MM-DD')), NULL,
      'Subscribe it, or give the time at which the event happened.'),
     ('partition', 'MB424', format('table "usage_records" has no partition for %s', to_char(f.usage_day, 'YYYY-MM')), NULL,
-     format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.usage_day, 'YYYY-MM-01'), to_char(f.usage_day + interval '1 month', 'YYYY-MM-01'))),
-    ('corrected', 'MB449', format('event "%s" to correct does not exist', f.corrects_event_id), 'A correction has the tenant, meter and UTC day of the event it names.',
+     format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.usage_day, 'YYYY-MM-01'), to_char(f.next_month, 'YYYY-MM-01'))),
+    ('corrected', 'MB449', format('unknown event "%s" to correct', f.corrects_event_id), 'A correction has the tenant, meter and UTC day of the event it names.',
      format('The correction is on %s.', to_char(f.usage_day, 'YYYY-MM-DD'))),
     ('conflict', 'MB409', format('event "%s" was recorded with other content', f.event_id),
      format('Recorded: account "%s", quantity %s, dimensions %s, at %s, corrects %s; given: account "%s", quantity %s, dimensions %s, at %s, corrects %s.',

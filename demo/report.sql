@@ -1,0 +1,34 @@
+-- What came out. The invoice shown is of October, in EUR, and short; one of its GPU lines reaches the third tier.
+SET ROLE billing_auditor;
+SELECT i.number
+  FROM billing.invoices i JOIN billing.invoice_lines l USING (invoice_date, tenant_id, invoice_id)
+ WHERE i.invoice_date = '2026-11-01' AND i.currency = 'EUR'
+ GROUP BY i.number, i.line_count
+HAVING bool_or(l.charge_id LIKE 'gpu-%' AND l.quantity > 180000000) AND bool_or(l.charge_id = 'bytes' AND l.quantity > 10000000)
+ ORDER BY i.line_count, i.number LIMIT 1 \gset
+\pset format unaligned
+\pset tuples_only on
+\qecho
+SELECT * FROM billing.show_invoice(:'number');
+\qecho
+\qecho The same as a document:
+SELECT jsonb_pretty(billing.invoice_document(:'number'));
+\pset tuples_only off
+\pset format aligned
+\pset footer off
+\pset linestyle unicode
+\pset border 1
+\qecho
+\qecho Invoices per day and currency
+SELECT i.invoice_date AS dated, i.currency, count(*) AS invoices, sum(i.line_count) AS lines, min(i.number) AS from_number, max(i.number) AS to_number,
+       billing.format_amount(sum(i.total_minor)::bigint, i.currency) AS total
+  FROM billing.invoices i GROUP BY i.invoice_date, i.currency ORDER BY i.invoice_date, i.currency;
+\qecho
+\qecho Invoices per currency
+SELECT i.currency, count(*) AS invoices, sum(i.line_count) AS lines, billing.format_amount(sum(i.total_minor)::bigint, i.currency) AS total
+  FROM billing.invoices i GROUP BY i.currency ORDER BY i.currency;
+\qecho
+\qecho Trial balance
+SELECT t.ledger_account, billing.format_amount(t.debit_minor, t.currency) AS debit, billing.format_amount(t.credit_minor, t.currency) AS credit,
+       billing.format_amount(t.balance_minor, t.currency) AS balance
+  FROM billing.trial_balance t ORDER BY t.currency, t.ledger_account;
