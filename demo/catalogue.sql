@@ -1,4 +1,4 @@
--- What is sold: four meters, and three plans in currencies of 2, 0 and 3 decimals. Each plan charges every meter.
+-- What is sold: five meters, and three plans in currencies of 2, 0 and 3 decimals. Each plan charges every meter.
 -- A GPU's usage is counted in thousandths of a GPU times seconds, and priced per GPU-hour: 3,600,000 of them.
 SET ROLE billing_admin;
 \o /dev/null
@@ -37,7 +37,7 @@ SELECT billing.add_charge('metered', 'gpu-' || model, name => 'GPU ' || model, m
                jsonb_build_object('up_to', '180000000', 'unit', more_hours),
                jsonb_build_object('up_to', NULL, 'unit', beyond))))
   FROM gpu_prices ORDER BY model;
-SELECT billing.add_charge('metered', meter || '-' || model, name => initcap(replace(meter, '_', ' ')) || ', ' || model, meter => meter,
+SELECT billing.add_charge('metered', meter || '-' || model, name => CASE meter WHEN 'token_input' THEN 'Input' ELSE 'Output' END || ' tokens, ' || model, meter => meter,
            filter => jsonb_build_object('model', model),
            price => jsonb_build_object('model', 'graduated', 'per', '1000000', 'tiers', jsonb_build_array(
                jsonb_build_object('up_to', '50000', 'unit', first_tokens),
@@ -54,8 +54,8 @@ SELECT billing.add_charge('fixed', 'base', name => 'Base fee', price => '{"model
 SELECT billing.add_charge('fixed', 'gpu-' || model, name => 'GPU ' || model, meter => 'gpu_time', filter => jsonb_build_object('model', model),
            price => '{"model": "unit", "unit": "0"}')
   FROM gpu_prices ORDER BY model;
-SELECT billing.add_charge('fixed', meter, name => initcap(replace(meter, '_', ' ')), meter => meter, price => '{"model": "unit", "unit": "0"}')
-  FROM unnest('{token_input,token_output,requests,bytes}'::text[]) AS meter;
+SELECT billing.add_charge('fixed', m.meter_id, name => m.name, meter => m.meter_id, price => '{"model": "unit", "unit": "0"}')
+  FROM billing.meters m WHERE m.meter_id <> 'gpu_time' ORDER BY m.created_at, m.meter_id;
 
 -- hybrid: a fee in arrears includes some of everything; what is above is charged.
 SELECT billing.create_plan('hybrid', currency => 'KWD', period => '1 month', name => 'Hybrid');
@@ -65,7 +65,7 @@ SELECT billing.add_charge('hybrid', 'gpu-' || model, name => 'GPU ' || model, me
                jsonb_build_object('up_to', '72000000', 'unit', '0'),
                jsonb_build_object('up_to', NULL, 'unit', overage))))
   FROM gpu_prices ORDER BY model;
-SELECT billing.add_charge('hybrid', meter || '-' || model, name => initcap(replace(meter, '_', ' ')) || ', ' || model, meter => meter,
+SELECT billing.add_charge('hybrid', meter || '-' || model, name => CASE meter WHEN 'token_input' THEN 'Input' ELSE 'Output' END || ' tokens, ' || model, meter => meter,
            filter => jsonb_build_object('model', model),
            price => jsonb_build_object('model', 'graduated', 'per', '1000000', 'tiers', jsonb_build_array(
                jsonb_build_object('up_to', '20000', 'unit', '0'),

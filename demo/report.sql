@@ -19,15 +19,11 @@ SELECT jsonb_pretty(billing.invoice_document(:'number'));
 \pset linestyle unicode
 \pset border 1
 \qecho
-\qecho Invoices per day and currency
-SELECT i.invoice_date AS dated, i.currency, count(*) AS invoices, sum(i.line_count) AS lines, min(i.number) AS from_number, max(i.number) AS to_number,
-       billing.format_amount(sum(i.total_minor)::bigint, i.currency) AS total
-  FROM billing.invoices i GROUP BY i.invoice_date, i.currency ORDER BY i.invoice_date, i.currency;
-\qecho
-\qecho Invoices per currency
-SELECT i.currency, count(*) AS invoices, sum(i.line_count) AS lines, billing.format_amount(sum(i.total_minor)::bigint, i.currency) AS total
+\qecho Invoices per currency, and of them those of October
+SELECT i.currency, count(*) AS invoices, sum(i.line_count) AS lines, billing.format_amount(sum(i.total_minor)::bigint, i.currency) AS total,
+       count(*) FILTER (WHERE i.invoice_date = '2026-11-01') AS of_october,
+       billing.format_amount((sum(i.total_minor) FILTER (WHERE i.invoice_date = '2026-11-01'))::bigint, i.currency) AS october_total
   FROM billing.invoices i GROUP BY i.currency ORDER BY i.currency;
-\qecho
 \qecho Trial balance
 SELECT t.ledger_account, billing.format_amount(t.debit_minor, t.currency) AS debit, billing.format_amount(t.credit_minor, t.currency) AS credit,
        billing.format_amount(t.balance_minor, t.currency) AS balance

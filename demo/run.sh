@@ -83,9 +83,9 @@ load_again()
 {
 	local before
 	before=$(($(count usage_records) + $(count invoices)))
-	sql -o /dev/null -f customers.sql
+	sql -f customers.sql >/dev/null
 	load_allocations >/dev/null
-	sql -o /dev/null -f tokens.sql
+	sql -f tokens.sql >/dev/null
 	copy_web_events >/dev/null 2>"$work/refused" || true
 	sync_counts >/dev/null
 	finalize >/dev/null

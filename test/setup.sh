@@ -9,7 +9,8 @@ job=${1:-check}
 oldest=15
 pg_config=${PG_CONFIG:-pg_config}
 needed=() wanted=() needed_packages=() wanted_packages=()
-updated=
+updated=""
+no_cluster=/etc/postgresql-common/createcluster.d/billing-setup.conf
 
 as_root()
 {
@@ -93,14 +94,14 @@ list_needs()
 # Debian's server package makes and starts a cluster when installed; a build machine must not get one.
 install_packages()
 {
-	local settings=/etc/postgresql-common/createcluster.d package packages=("${needed_packages[@]}")
+	local package packages=("${needed_packages[@]}")
 	for package in "${wanted_packages[@]}"; do
 		if apt-cache show "$package" >/dev/null 2>&1; then packages+=("$package"); fi
 	done
 	echo "setup: installing ${packages[*]}"
-	trap 'as_root rm -f $settings/billing-setup.conf' RETURN
-	as_root mkdir -p "$settings"
-	echo "create_main_cluster = false" | as_root tee "$settings/billing-setup.conf" >/dev/null
+	trap 'as_root rm -f "$no_cluster"' EXIT
+	as_root mkdir -p "${no_cluster%/*}"
+	echo "create_main_cluster = false" | as_root tee "$no_cluster" >/dev/null
 	apt_get install -y --no-install-recommends "${packages[@]}" >/dev/null ||
 		{ update_once && apt_get install -y --no-install-recommends "${packages[@]}" >/dev/null; }
 }

@@ -23,13 +23,13 @@ COMMENT ON FUNCTION billing.chain_invoice_event(text, uuid, integer, bytea, text
 
 CREATE FUNCTION billing.invoice_batch(due_by date, first_tenant text, last_tenant text, replay_id uuid, finalize boolean,
                                       OUT revisions bigint, OUT invoices bigint, OUT lines bigint, OUT finalized bigint)
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_invoice_batch';
 COMMENT ON FUNCTION billing.invoice_batch(date, text, text, uuid, boolean) IS
 'Rates and bills the tenants from first_tenant to last_tenant (both included, in byte order) for everything due by due_by: makes or remakes their drafts and, if finalize, finalizes them, all in one transaction. Returns the numbers of rated revisions, drafts made, their lines, and invoices finalized; again with the same data it makes none. replay_id is kept in billing.invoice_runs. Errors: MB416, MB425, MB426.';
 
 CREATE FUNCTION billing.finalize_batch(due_by date, first_tenant text, last_tenant text) RETURNS bigint
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_finalize_batch';
 COMMENT ON FUNCTION billing.finalize_batch(date, text, text) IS
 'Finalizes the drafts dated up to due_by of the tenants from first_tenant to last_tenant, and returns their number.';
@@ -70,7 +70,7 @@ $$;
 COMMENT ON FUNCTION billing.ensure_billing_partitions(date) IS 'Internal: the partitions that billing up to a day may write to, from the first subscription on.';
 
 CREATE FUNCTION billing.finalize_invoice(invoice text, tenant text DEFAULT NULL) RETURNS text
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_finalize_invoice';
 COMMENT ON FUNCTION billing.finalize_invoice(text, text) IS
 'Finalizes one draft and returns its number: gapless within seller and year, unbilled_receivable becomes receivable, the invoice never changes again. invoice: its invoice_id, or its number when it is finalized already (a no-op). tenant narrows the search. Errors: MB421 it is paid, void or uncollectible, MB446 no such invoice.';
@@ -88,7 +88,7 @@ COMMENT ON FUNCTION billing.invoice_document(text, text) IS
 'One invoice as JSON: seller, customer, totals, and lines with quantity, price, tiers and amounts. Amounts *_minor are integers in minor units; quantities, prices and amounts in major units are strings. invoice: number or invoice_id. Errors: MB400, MB446.';
 
 CREATE FUNCTION billing.preview_invoices(tenant text, due_by date DEFAULT (now() AT TIME ZONE 'UTC')::date) RETURNS jsonb
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_preview_invoices';
 COMMENT ON FUNCTION billing.preview_invoices(text, date) IS
 'The drafts a run up to due_by would leave for a tenant, as an array of the documents of billing.invoice_document(). The real run does it, and is rolled back. Counts usage that has been synced.';

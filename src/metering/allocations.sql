@@ -152,7 +152,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'MB417', MESSAGE = format('allocation "%s" cannot be closed at %s', allocation, closing),
             DETAIL = CASE WHEN closing < known.opened_at THEN format('It was opened at %s.', known.opened_at)
                           ELSE format('Its usage is recorded up to %s.', known.accrued_to) END,
-            HINT = CASE WHEN closing >= known.opened_at THEN 'Close it at that time or later, and correct what is too much by a negative event.' END;
+            HINT = 'Close it at that time or later, and correct what is too much by a negative event.';
     END IF;
     PERFORM billing.check_accrual(tenant, allocation, closing);
     PERFORM billing.accrue(tenant, allocation, closing);

@@ -72,7 +72,7 @@ AS 'MODULE_PATHNAME', 'billing_sync_counts';
 COMMENT ON FUNCTION billing.sync_counts() IS 'Takes one count window: adds the usage rows committed since the last one to daily_counts, each row exactly once whatever order transactions commit in, and appends to each tenant''s chain of checkpoints. Rows that do not resolve (loaded by COPY, or accrued without subscription) go to usage_set_aside and are tried again by each sync. With nothing new it writes nothing and returns the last window with zeros. Must be the first in its transaction, which commits synchronously; one runs at a time, others wait. Errors: MB427 not READ COMMITTED, already writing, or in recovery; MB425; MB426.';
 
 CREATE FUNCTION billing.replay_count_sync(tenant text DEFAULT NULL) RETURNS TABLE (tenant_id text, window_no bigint, problem text)
-LANGUAGE C STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
 AS 'MODULE_PATHNAME', 'billing_replay_count_sync';
 COMMENT ON FUNCTION billing.replay_count_sync(text) IS 'Recomputes windows, digests, chains and daily counts of a tenant, or of all, from the usage rows, and lists every difference: no row is good. Which window a row belongs to follows from its transaction id and the stored snapshots alone. tenant: NULL is all, and then totals of windows are compared too; problems of a window as a whole have a NULL tenant_id. It reads every usage row. Errors: MB425.';
 

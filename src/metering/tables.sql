@@ -150,6 +150,7 @@ CREATE TABLE billing.allocations (
     CHECK (closed_at >= opened_at),
     CHECK (accrued_to >= opened_at)
 );
+CREATE INDEX allocations_open ON billing.allocations (tenant_id, allocation_id) WHERE closed_at IS NULL;
 COMMENT ON TABLE  billing.allocations IS 'Things held over time (a GPU, a virtual machine). Usage of units x seconds accrues while one is open, cut at UTC midnight.';
 COMMENT ON COLUMN billing.allocations.tenant_id IS 'Who holds it.';
 COMMENT ON COLUMN billing.allocations.allocation_id IS 'The application''s own id.';

@@ -24,7 +24,7 @@ WITH drafts AS MATERIALIZED (
 ), finalized AS (
     UPDATE billing.invoices i SET status = 'finalized', number = n.number, finalized_at = $6
       FROM numbered n
-     WHERE i.invoice_date = n.invoice_date AND i.tenant_id = n.tenant_id AND i.invoice_id = n.invoice_id
+     WHERE i.tenant_id BETWEEN $2 AND $3 AND i.invoice_date = n.invoice_date AND i.tenant_id = n.tenant_id AND i.invoice_id = n.invoice_id
     RETURNING 1
 ), new_events AS (
     INSERT INTO billing.invoice_events (tenant_id, invoice_id, sequence, from_status, to_status, total_minor, actor, reason,

@@ -5,8 +5,8 @@
       FROM wanted_invoices w
       JOIN billing.accounts a USING (tenant_id, account_id)
       JOIN billing.legal_entities e USING (legal_entity_id)
-     WHERE NOT EXISTS (SELECT FROM billing.invoices i
-                        WHERE i.invoice_date = w.invoice_date AND i.tenant_id = w.tenant_id AND i.invoice_id = w.invoice_id)
+     WHERE a.tenant_id BETWEEN $2 AND $3 AND NOT EXISTS (SELECT FROM billing.invoices i
+                        WHERE i.tenant_id BETWEEN $2 AND $3 AND i.invoice_date = w.invoice_date AND i.tenant_id = w.tenant_id AND i.invoice_id = w.invoice_id)
 ), new_invoices AS (
     INSERT INTO billing.invoices (invoice_date, tenant_id, invoice_id, account_id, legal_entity_id, currency, attempt, status,
                                   period_start, period_end, line_count, content_hash, subtotal_minor, total_minor, due_date)

@@ -7,7 +7,7 @@
                         WHERE w.tenant_id = i.tenant_id AND w.invoice_id = i.invoice_id AND w.content_hash = i.content_hash)
 ), stale_lines AS (
     DELETE FROM billing.invoice_lines l USING stale s
-     WHERE l.invoice_date = s.invoice_date AND l.tenant_id = s.tenant_id AND l.invoice_id = s.invoice_id
+     WHERE l.tenant_id BETWEEN $2 AND $3 AND l.invoice_date = s.invoice_date AND l.tenant_id = s.tenant_id AND l.invoice_id = s.invoice_id
 )
 DELETE FROM billing.invoices i USING stale s
- WHERE i.invoice_date = s.invoice_date AND i.tenant_id = s.tenant_id AND i.invoice_id = s.invoice_id
+ WHERE i.tenant_id BETWEEN $2 AND $3 AND i.invoice_date = s.invoice_date AND i.tenant_id = s.tenant_id AND i.invoice_id = s.invoice_id

@@ -33,17 +33,17 @@ WITH accounts AS (
            p.last_date, p.bill_to, p.all_ended
       FROM positions p
       JOIN billing.rated_lines r USING (tenant_id, account_id, currency)
-     WHERE r.due_on <= p.bill_to
+     WHERE r.tenant_id BETWEEN $2 AND $3 AND r.due_on <= p.bill_to
        AND (p.settled_to IS NULL OR r.due_on > p.settled_to OR r.rated_on >= p.settled_to)
        AND NOT EXISTS (SELECT FROM billing.rated_lines n
-                        WHERE n.period_start = r.period_start AND n.tenant_id = r.tenant_id
+                        WHERE n.tenant_id BETWEEN $2 AND $3 AND n.period_start = r.period_start AND n.tenant_id = r.tenant_id
                           AND n.subscription_id = r.subscription_id AND n.charge_id = r.charge_id AND n.revision > r.revision)
 ), billed AS (
     SELECT c.tenant_id, c.subscription_id, c.charge_id, c.period_start, sum(l.amount_minor)::bigint AS billed_minor
       FROM candidates c
       JOIN billing.invoice_lines l USING (tenant_id, subscription_id, charge_id, period_start)
       JOIN billing.invoices i USING (invoice_date, tenant_id, invoice_id)
-     WHERE i.status NOT IN ('draft', 'void')
+     WHERE i.status NOT IN ('draft', 'void') AND l.tenant_id BETWEEN $2 AND $3 AND i.tenant_id BETWEEN $2 AND $3
      GROUP BY c.tenant_id, c.subscription_id, c.charge_id, c.period_start
 ), open_lines AS (
     SELECT c.*, b.tenant_id IS NOT NULL AS is_correction, coalesce(b.billed_minor, 0) AS billed_minor,

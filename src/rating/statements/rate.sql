@@ -3,7 +3,7 @@
     SELECT DISTINCT ON (r.tenant_id, r.subscription_id, r.charge_id, r.period_start) r.*
       FROM subscriptions s
       JOIN billing.rated_lines r ON r.tenant_id = s.tenant_id AND r.subscription_id = s.subscription_id AND r.period_start >= s.rate_from
-     WHERE r.period_start >= (SELECT min(rate_from) FROM subscriptions)
+     WHERE r.tenant_id BETWEEN $2 AND $3 AND r.period_start >= (SELECT min(rate_from) FROM subscriptions)
      ORDER BY r.tenant_id, r.subscription_id, r.charge_id, r.period_start, r.revision DESC
 ), wanted AS (
     SELECT n.tenant_id, n.subscription_id, n.charge_id, n.period_start, n.account_id, n.plan_id, n.version, n.period_end,

@@ -48,7 +48,7 @@ WITH newest AS (
       JOIN billing.subscription_phases p
         ON p.tenant_id = s.tenant_id AND p.subscription_id = s.subscription_id AND NOT p.is_trial
        AND p.starts < cycle.cycle_end AND coalesce(p.ends > cycle.cycle_start, true)
-     WHERE coalesce(s.ends > greatest(cycle.cycle_start, p.starts), true)
+     WHERE p.tenant_id BETWEEN $2 AND $3 AND coalesce(s.ends > greatest(cycle.cycle_start, p.starts), true)
 ), items AS MATERIALIZED (
     -- Each segment with each charge of its plan version. A fee in advance is due when the period starts; a fee that a
     -- change of plan starts within a period, and everything in arrears, when the period closes.
