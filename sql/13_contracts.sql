@@ -125,11 +125,11 @@ SELECT starts, ends, plan FROM billing.subscription_phases p, LATERAL (SELECT pl
 SELECT billing.change_plan('acme', :'sub', 'fees', '2026-12-24', today => '2026-11-20');
 SELECT billing.change_plan('acme', :'sub', 'basic', '2026-11-20', today => '2026-11-20');
 SELECT starts, ends, plan_id FROM billing.subscription_phases WHERE subscription_id = :'sub' ORDER BY starts;
--- Before it begins, now is its first day; the previous period may still be changed.
+-- Before it begins, now is its first day; an earlier day of the current period may still be changed.
 SELECT billing.change_plan('acme', :'sub', 'plus', at => 'now', today => '2026-11-01');
-SELECT billing.change_plan('acme', :'sub', 'plus', '2026-11-10', today => '2026-12-31');
+SELECT billing.change_plan('acme', :'sub', 'plus', '2026-11-10', today => '2026-11-30');
 SELECT starts, ends, plan_id FROM billing.subscription_phases WHERE subscription_id = :'sub' ORDER BY starts;
-SELECT billing.change_plan('acme', :'sub', 'basic', '2026-11-10', today => '2026-12-31');
+SELECT billing.change_plan('acme', :'sub', 'basic', '2026-11-10', today => '2026-11-30');
 
 \set VERBOSITY terse
 SELECT billing.change_plan('acme', :'sub', 'plus', '2026-11-09', today => '2026-11-15') IS NULL;

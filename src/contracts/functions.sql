@@ -83,7 +83,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.change_plan(text, uuid, text, date, text, integer, date) IS
-'Moves a subscription to a plan, or to another version of its own, and returns the UTC day from which the new terms hold. effective: that day; unless given, at decides: period_end (the start of the next period) or now (today). Changes agreed for later days are removed; a change on the same day replaces the one before; a trial goes on under the new plan. version: of the plan, the newest published one unless given. today: the current UTC day. Errors: MB400 malformed, MB409 another subscription of the account charges the same usage at the same time, MB417 day before the start, after the end, or before the previous period; MB421 plan or version not published, MB425, MB428 other currency or period length, MB443 plan or version, MB445 subscription.';
+'Moves a subscription to a plan, or to another version of its own, and returns the UTC day from which the new terms hold. effective: that day; unless given, at decides: period_end (the start of the next period) or now (today). Changes agreed for later days are removed; a change on the same day replaces the one before; a trial goes on under the new plan. version: of the plan, the newest published one unless given. today: the current UTC day. Errors: MB400 malformed, MB409 another subscription of the account charges the same usage at the same time, MB417 day before the start, after the end, or before the current period; MB421 plan or version not published, MB425, MB428 other currency or period length, MB443 plan or version, MB445 subscription.';
 
 CREATE FUNCTION billing.cancel_subscription(tenant text, subscription uuid, effective date DEFAULT NULL, at text DEFAULT 'period_end',
                                             today date DEFAULT (now() AT TIME ZONE 'UTC')::date) RETURNS date
@@ -111,7 +111,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.cancel_subscription(text, uuid, date, text, date) IS
-'Ends a subscription and returns the first UTC day no longer covered. effective: that day; unless given, at decides: period_end (the end of the current period) or now (today is the last day covered). Changes agreed for later days are removed. One that ends earlier already stays so. Effective on its first day, it never began. today: the current UTC day. Errors: MB400 malformed, MB417 day before the start or before the previous period, MB421 effective after the end, MB425, MB445 subscription.';
+'Ends a subscription and returns the first UTC day no longer covered. effective: that day; unless given, at decides: period_end (the end of the current period) or now (today is the last day covered). Changes agreed for later days are removed. One that ends earlier already stays so. Effective on its first day, it never began. today: the current UTC day. Errors: MB400 malformed, MB417 day before the start or before the current period, MB421 effective after the end, MB425, MB445 subscription.';
 
 CREATE FUNCTION billing.resume_subscription(tenant text, subscription uuid, today date DEFAULT (now() AT TIME ZONE 'UTC')::date) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

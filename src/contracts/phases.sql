@@ -60,9 +60,8 @@ COMMENT ON FUNCTION billing.find_terms(text, integer) IS 'Internal: the publishe
 CREATE FUNCTION billing.change_day(starts date, anchor date, period_months integer, effective date, at text, today date) RETURNS date
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    last_period date;
-    earliest    date;
-    day         date;
+    earliest date;
+    day      date;
 BEGIN
     PERFORM billing.check_day('today', today);
     IF at IS NULL OR at NOT IN ('now', 'period_end') THEN
@@ -74,17 +73,16 @@ BEGIN
     IF day < starts THEN
         RAISE EXCEPTION USING ERRCODE = 'MB417', MESSAGE = format('effective day %s is before the subscription starts on %s', day, starts);
     END IF;
-    last_period := (billing.cycle_containing(anchor, period_months, today)).cycle_start - 1;
-    earliest := (billing.cycle_containing(anchor, period_months, last_period)).cycle_start;
+    earliest := (billing.cycle_containing(anchor, period_months, today)).cycle_start;
     IF day < earliest THEN
         RAISE EXCEPTION USING ERRCODE = 'MB417', MESSAGE = format('effective day %s is too far back', day),
-            DETAIL = format('On %s, a change may reach back to %s, the start of the period before the current one.', today, earliest),
+            DETAIL = format('On %s, a change may reach back to %s, the start of the current period: earlier ones are closed.', today, earliest),
             HINT = 'Correct what was billed earlier by a credit.';
     END IF;
     RETURN day;
 END
 $$;
-COMMENT ON FUNCTION billing.change_day(date, date, integer, date, text, date) IS 'Internal: the UTC day on which a change takes effect: effective when given, else by at. Errors: MB400 at, MB417 before the start, or before the previous period, which may be invoiced.';
+COMMENT ON FUNCTION billing.change_day(date, date, integer, date, text, date) IS 'Internal: the UTC day on which a change takes effect: effective when given, else by at. Errors: MB400 at, MB417 before the start, or before the current period: rating goes back no further.';
 
 CREATE FUNCTION billing.write_phases(tenant text, subscription uuid, "from" date, plan text, version integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -33,18 +33,18 @@ AS 'MODULE_PATHNAME', 'billing_record_usage';
 COMMENT ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text) IS 'Records one usage event in the caller''s transaction. True when it is new, false when it was there already with the same content. event_id: the application''s own id, 1 to 255 characters; the same id of the same tenant and meter on the same UTC day is the same event, so a retry on a later day must say occurred_at. quantity: in the meter''s unit, exact, below 10^20 with at most 18 decimals; a meter that counts ignores it. occurred_at: NULL is now(). dimensions: strings by the meter''s keys. attribution: a JSON object, for reports. corrects: the event of the same tenant, meter and UTC day that this one corrects, without which quantity may not be negative. Errors: MB400 event_id, attribution, occurred_at or a null key; MB409 the same event with other account, quantity, dimensions, corrects or (when given) occurred_at; MB415 quantity; MB418 no subscription on the day; MB419 dimensions; MB424 month without partition; MB425; MB426; MB440 tenant or account; MB441 meter; MB449 event to correct.';
 
 CREATE FUNCTION billing.record_usage(events jsonb) RETURNS integer
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS 'MODULE_PATHNAME', 'billing_record_usage_json';
 COMMENT ON FUNCTION billing.record_usage(jsonb) IS 'Records up to 100,000 events, all or none, and returns how many are new; the others were there already with the same content. events: an array of objects with tenant, meter, event_id and, where wanted, quantity (string or number, both exact; 1 when left out), occurred_at, dimensions, account, attribution, correlation_id and corrects, as for a single event. Errors: as for a single event, naming the first offending element by its index from 0; MB400 for a field that is missing, unknown or of another type.';
 
 CREATE FUNCTION billing.record_usage(tenants text[], meters text[], event_ids text[], quantities numeric[], occurred_ats timestamptz[],
                                      dimensions jsonb[] DEFAULT NULL, accounts text[] DEFAULT NULL) RETURNS integer
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS 'MODULE_PATHNAME', 'billing_record_usage_arrays';
 COMMENT ON FUNCTION billing.record_usage(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) IS 'Records up to 100,000 events given by column, all or none, and returns how many are new. Arrays of one length; dimensions and accounts may be NULL as a whole or by element, occurred_ats by element (now()). Errors: as for a JSON array.';
 
 CREATE FUNCTION billing.import_usage(source regclass, OUT imported bigint, OUT already_there bigint)
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
 AS 'MODULE_PATHNAME', 'billing_import_usage';
 COMMENT ON FUNCTION billing.import_usage(regclass) IS 'Records every row of a table, view or foreign table, all or none: how many were new, and how many were there already with the same content; importing again changes nothing. source: columns tenant_id, meter_id, event_id (text), occurred_at (timestamptz) and, where wanted, quantity (numeric or integer; 1 when left out), dimensions, attribution (jsonb), account_id, correlation_id, corrects_event_id (text); other columns are ignored. It is read with the caller''s own rights. Errors: as billing.record_usage(), naming the event; MB400 for a column that is missing or of another type; 42501 when the caller may not read the source.';
 
@@ -65,14 +65,15 @@ SELECT billing.fingerprint('count_sync', tenant_id, sequence::pg_catalog.text, w
 $$;
 COMMENT ON FUNCTION billing.checkpoint_hash(text, bigint, bigint, bigint, date, date, bytea, bytea, timestamptz) IS 'Internal: self_hash of a row of count_sync_checkpoint_events, of every column but log_xid: billing.fingerprint() of count_sync, tenant, sequence, window, rows, both days as days since 1970-01-01, digest and prev_hash in hex, created_at as seconds since 1970-01-01 UTC with 6 decimals.';
 
--- Estimates of rows just written are always too low, and a nested loop over a million rows that were thought to be one never ends.
+-- Estimates of rows just written are too low, and a nested loop over a million rows that were thought to be one never ends. That makes
+-- the planner's costs meaningless where a loop is wanted all the same, so they must not start the JIT compiler either.
 CREATE FUNCTION billing.sync_counts(OUT window_no bigint, OUT rows_counted bigint, OUT rows_set_aside bigint)
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_sync_counts';
 COMMENT ON FUNCTION billing.sync_counts() IS 'Takes one count window: adds the usage rows committed since the last one to daily_counts, each row exactly once whatever order transactions commit in, and appends to each tenant''s chain of checkpoints. Rows that do not resolve (loaded by COPY, or accrued without subscription) go to usage_set_aside and are tried again by each sync. With nothing new it writes nothing and returns the last window with zeros. Must be the first in its transaction, which commits synchronously; one runs at a time, others wait. Errors: MB427 not READ COMMITTED, already writing, or in recovery; MB425; MB426.';
 
 CREATE FUNCTION billing.replay_count_sync(tenant text DEFAULT NULL) RETURNS TABLE (tenant_id text, window_no bigint, problem text)
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_replay_count_sync';
 COMMENT ON FUNCTION billing.replay_count_sync(text) IS 'Recomputes windows, digests, chains and daily counts of a tenant, or of all, from the usage rows, and lists every difference: no row is good. Which window a row belongs to follows from its transaction id and the stored snapshots alone. tenant: NULL is all, and then totals of windows are compared too; problems of a window as a whole have a NULL tenant_id. It reads every usage row. Errors: MB425.';
 

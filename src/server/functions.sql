@@ -165,6 +165,7 @@ BEGIN
     IF begin_call.idempotency_key IS NULL THEN
         RETURN NULL;
     END IF;
+    PERFORM billing.check_text('idempotency key', begin_call.idempotency_key, 255);
     INSERT INTO billing.idempotency_keys (tenant_id, operation, idempotency_key, request_hash)
     VALUES (tenant, begin_call.operation, begin_call.idempotency_key, hash)
     ON CONFLICT DO NOTHING;
@@ -181,7 +182,7 @@ BEGIN
     RETURN before.response;
 END
 $$;
-COMMENT ON FUNCTION billing.begin_call(text, text, text, jsonb) IS 'Internal: NULL when the call is to be made (no key, or a key not used before), else the answer given before. Errors: MB409 when the key was used with other arguments.';
+COMMENT ON FUNCTION billing.begin_call(text, text, text, jsonb) IS 'Internal: NULL when the call is to be made (no key, or a key not used before), else the answer given before. Errors: MB400 when the key is blank or over 255 characters, MB409 when it was used with other arguments.';
 
 CREATE FUNCTION billing.end_call(tenant text, operation text, idempotency_key text, response jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -25,10 +25,9 @@ BILLING_FUNCTION(billing_refuse_change)
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 1)
 		elog(ERROR, "billing_refuse_change: not called as a trigger with one argument");
-	ereport(
-		ERROR, errcode(ERRCODE_BILLING_APPEND_ONLY),
-		errmsg("%s is refused: table \"%s\" is append-only", verb_of(trigger->tg_event),
-			   trigger->tg_trigger->tgargs[0]),
-		errhint("Correct a row by adding another: usage by a correcting event, an entry by its reversal."));
+	ereport(ERROR, errcode(ERRCODE_BILLING_APPEND_ONLY),
+			errmsg("%s is refused: table \"%s\" is append-only", verb_of(trigger->tg_event),
+				   trigger->tg_trigger->tgargs[0]),
+			errhint("Add a row that corrects it instead; the table's comment says which call does."));
 	PG_RETURN_NULL();
 }

@@ -51,7 +51,7 @@ extern Datum billing_spi_value(uint64 row, int column, bool *isnull);
 /* Text value of the last result, palloc'd in the caller's SPI context; NULL when null. */
 extern char *billing_spi_text(uint64 row, int column);
 
-/* Locks the row of `stage` in billing.stage_locks until the transaction ends. */
+/* Locks the row of `stage` in billing.stage_locks until the transaction ends; MB427 unless READ COMMITTED. */
 extern void billing_lock_stage(const char *stage);
 
 /* ---- install.c ---- */

@@ -4,6 +4,7 @@
 #include "postgres.h"
 #include "fmgr.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
@@ -80,6 +81,10 @@ billing_lock_stage(const char *stage)
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(stage)};
 
+	/* What the stage reads must be newer than the lock, or it would repeat what the session before it did. */
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_TRANSACTION),
+				errmsg("stage \"%s\" runs at isolation level READ COMMITTED only", stage));
 	if (billing_spi_run("SELECT FROM billing.stage_locks WHERE stage = $1 FOR UPDATE", 1, types, values,
 						NULL) != 1)
 		elog(ERROR, "no stage lock \"%s\"", stage);

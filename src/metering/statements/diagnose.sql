@@ -13,7 +13,8 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
             WHEN a.tenant_id IS NULL THEN CASE WHEN EXISTS (SELECT FROM billing.accounts o WHERE o.tenant_id = e.tenant_id) THEN 'account' ELSE 'tenant' END
             WHEN m.meter_id IS NULL THEN 'meter'
             WHEN e.usage_day NOT BETWEEN '0001-01-01' AND '9999-12-30' THEN 'time'
-            WHEN p.problem IS NOT NULL THEN p.problem
+            WHEN billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions) IS NOT NULL
+            THEN billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions)
             WHEN NOT EXISTS (SELECT FROM billing.subscriptions s
                                JOIN billing.subscription_phases f ON f.tenant_id = s.tenant_id AND f.subscription_id = s.subscription_id
                               WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id
@@ -32,7 +33,6 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
   LEFT JOIN billing.meters m ON m.meter_id = e.meter_id
   LEFT JOIN billing.usage_records u ON u.usage_day = e.usage_day AND u.tenant_id = e.tenant_id AND u.meter_id = e.meter_id AND u.event_id = e.event_id
    AND u.occurred_at >= e.day_start AND u.occurred_at < e.day_end
- CROSS JOIN LATERAL billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions) AS p (problem)
 ), first AS (
 SELECT * FROM checked WHERE reason IS NOT NULL ORDER BY index LIMIT 1
 )

@@ -23,10 +23,10 @@ SELECT d.*, EXISTS (SELECT FROM billing.accounts a WHERE a.tenant_id = d.tenant_
   FROM (SELECT DISTINCT tenant_id, account_id, usage_day FROM candidate) AS d
 ), resolved AS MATERIALIZED (
 SELECT c.tenant_id, c.meter_id, c.event_id, c.account_id, c.occurred_at, c.usage_day, c.quantity, c.dimensions, c.corrects_event_id, c.was_set_aside,
-       m.aggregation, CASE WHEN m.aggregation = 'count' THEN billing.usage_events(c.quantity, c.corrects_event_id) ELSE c.quantity END AS amount,
+       c.aggregation, CASE WHEN c.aggregation = 'count' THEN billing.usage_events(c.quantity, c.corrects_event_id) ELSE c.quantity END AS amount,
        CASE WHEN NOT d.is_known THEN 'unknown account'
-            WHEN m.meter_id IS NULL THEN 'unknown meter'
-            WHEN p.problem IS NOT NULL THEN 'invalid ' || p.problem
+            WHEN c.aggregation IS NULL THEN 'unknown meter'
+            WHEN c.problem IS NOT NULL THEN 'invalid ' || c.problem
             WHEN c.corrects_event_id IS NOT NULL AND NOT EXISTS (
                  SELECT FROM billing.usage_records o
                   WHERE o.usage_day = c.usage_day AND o.tenant_id = c.tenant_id AND o.meter_id = c.meter_id AND o.event_id = c.corrects_event_id
@@ -34,10 +34,11 @@ SELECT c.tenant_id, c.meter_id, c.event_id, c.account_id, c.occurred_at, c.usage
                  ) THEN 'unknown event to correct'
             WHEN NOT d.is_subscribed THEN 'no subscription on the day'
        END AS reason
-  FROM candidate c
+  FROM (SELECT u.*, m.aggregation,
+               billing.usage_problem(u.event_id, u.quantity, u.dimensions, u.attribution, u.corrects_event_id, m.aggregation, m.dimensions) AS problem
+          FROM candidate u
+          LEFT JOIN billing.meters m ON m.meter_id = u.meter_id) AS c
   JOIN payer d ON d.tenant_id = c.tenant_id AND d.account_id = c.account_id AND d.usage_day = c.usage_day
-  LEFT JOIN billing.meters m ON m.meter_id = c.meter_id
- CROSS JOIN LATERAL billing.usage_problem(c.event_id, c.quantity, c.dimensions, c.attribution, c.corrects_event_id, m.aggregation, m.dimensions) AS p (problem)
 ), set_aside AS (
 INSERT INTO billing.usage_set_aside (usage_day, tenant_id, meter_id, event_id, reason, window_no)
 SELECT usage_day, tenant_id, meter_id, event_id, reason, $1 FROM resolved WHERE reason IS NOT NULL AND NOT was_set_aside
