@@ -95,7 +95,7 @@ load_again()
 check_load_again()
 {
 	local changed
-	sed -n '1s/^/COPY: /p; 2s/^/      /p' "$work/refused"
+	sed -n '1s/^/COPY answers: /p' "$work/refused"
 	if ! grep -q 'duplicate key value violates unique constraint' "$work/refused"; then
 		echo "FAIL  a second COPY of the same file is refused as a whole"
 		return 1

@@ -108,7 +108,7 @@ BEGIN
                        (line #>> '{period,start}') || ' - ' || (line #>> '{period,end}'), lpad(quantity, 30), lpad(line ->> 'amount', 18));
     IF is_usage THEN
         FOR tier IN SELECT * FROM jsonb_array_elements(coalesce(nullif(line -> 'tiers', 'null'), '[]')) LOOP
-            RETURN NEXT rtrim(format('       %s %s', rpad(billing.tier_text(tier), 84), lpad(tier ->> 'amount', 20)));
+            RETURN NEXT rtrim(format('       %s %s', rpad(billing.tier_text(tier), 84), lpad(billing.at_least_places((tier ->> 'amount')::numeric, (document ->> 'exponent')::integer), 20)));
         END LOOP;
     END IF;
     IF (line ->> 'correction')::boolean THEN
@@ -118,6 +118,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.show_invoice_line(jsonb, jsonb) IS 'Internal: the lines of text of one invoice line.';
+
+CREATE FUNCTION billing.at_least_places(amount numeric, places integer) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS 'SELECT round(amount, greatest(min_scale(amount), places))::text';
+COMMENT ON FUNCTION billing.at_least_places(numeric, integer) IS 'Internal: an exact amount with the decimals it has, and at least places of them.';
 
 CREATE FUNCTION billing.tier_text(tier jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

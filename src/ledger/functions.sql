@@ -10,7 +10,7 @@ COMMENT ON FUNCTION billing.post_entry(text, text, bigint, text, text, text, dat
 CREATE FUNCTION billing.reverse_entry(tenant text, entry uuid, reason text, posted_on date DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    original    billing.ledger_entries;
+    original    record;
     reversal_id uuid := billing.derive_id('reversal', tenant, entry::text);
 BEGIN
     PERFORM billing.require_installed();
@@ -36,12 +36,16 @@ COMMENT ON FUNCTION billing.reverse_entry(text, uuid, text, date) IS
 'Undoes an entry posted by hand: posts the same amount between the same accounts the other way round, naming the original, and returns the new id. Again: returns the same id and posts nothing. Errors: MB421 the entry was not posted by hand, MB450 no such entry.';
 
 CREATE FUNCTION billing.balance(tenant text, currency text, ledger_account text DEFAULT 'receivable', account text DEFAULT 'main') RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(sum(CASE WHEN e.debit_account = balance.ledger_account THEN e.amount_minor ELSE -e.amount_minor END), 0)::bigint
-           * CASE (SELECT normal_side FROM billing.ledger_accounts a WHERE a.ledger_account = balance.ledger_account) WHEN 'debit' THEN 1 ELSE -1 END
-      FROM billing.ledger_entries e
-     WHERE e.tenant_id = tenant AND e.account_id = account AND e.currency = balance.currency
-       AND balance.ledger_account IN (e.debit_account, e.credit_account)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM billing.require_installed();
+    RETURN (SELECT coalesce(sum(CASE WHEN e.debit_account = balance.ledger_account THEN e.amount_minor ELSE -e.amount_minor END), 0)::bigint
+                   * CASE (SELECT a.normal_side FROM billing.ledger_accounts a WHERE a.ledger_account = balance.ledger_account)
+                     WHEN 'debit' THEN 1 WHEN 'credit' THEN -1 END
+              FROM billing.ledger_entries e
+             WHERE e.tenant_id = tenant AND e.account_id = account AND e.currency = balance.currency
+               AND balance.ledger_account IN (e.debit_account, e.credit_account));
+END
 $$;
 COMMENT ON FUNCTION billing.balance(text, text, text, text) IS
 'Balance of one ledger account of a tenant account in one currency, in minor units, positive on its normal side: receivable is what the customer owes on finalized invoices. NULL for an unknown ledger account.';

@@ -49,18 +49,22 @@ COMMENT ON FUNCTION billing.current_charges(text, date) IS
 CREATE FUNCTION billing.shadow_rate(plan text, charge text, price jsonb, period date)
 RETURNS TABLE (tenant_id text, subscription_id uuid, period_start date, period_end date, quantity numeric,
                existing_minor bigint, candidate_minor bigint, difference_minor bigint, currency text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+BEGIN
+    PERFORM billing.require_installed();
+    RETURN QUERY
     SELECT r.tenant_id, r.subscription_id, r.period_start, r.period_end, r.quantity, r.amount_minor, s.candidate,
            s.candidate - r.amount_minor, r.currency
       FROM billing.rated r
-      JOIN billing.currencies c USING (currency)
-     CROSS JOIN LATERAL billing.rate_minor(billing.normalize_price(price), r.quantity, c.exponent, r.share_days, r.share_of_days) AS s (candidate)
+      JOIN billing.currencies c ON c.currency = r.currency
+     CROSS JOIN LATERAL billing.rate_minor(billing.normalize_price(shadow_rate.price), r.quantity, c.exponent, r.share_days, r.share_of_days) AS s (candidate)
      WHERE r.plan_id = plan AND r.charge_id = charge
        AND r.period_start >= period AND r.period_start < period + interval '1 month'
-     ORDER BY r.tenant_id, r.subscription_id, r.period_start
+     ORDER BY r.tenant_id, r.subscription_id, r.period_start;
+END
 $$;
 COMMENT ON FUNCTION billing.shadow_rate(text, text, jsonb, date) IS
-'Tries a price on history: for every line of the charge rated for a period that starts in the month from period, what it came to, what it would come to at the candidate price, and the difference, in minor units of currency. Writes nothing: no rated line, no entry. Errors: MB410 to MB416 for a price that cannot be.';
+'Tries a price on history: for every line of the charge rated for a period that starts in the month from period, what it came to, what it would come to at the candidate price, and the difference, in minor units of currency. Writes nothing: no rated line, no entry. Errors: MB410 to MB416 for a price that cannot be, MB425.';
 
 GRANT EXECUTE ON FUNCTION billing.rate_batch(date, text, text), billing.tenant_batches(integer) TO billing_operator;
 GRANT EXECUTE ON PROCEDURE billing.run_rating(date, integer) TO billing_operator;

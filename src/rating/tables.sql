@@ -62,3 +62,16 @@ SELECT DISTINCT ON (tenant_id, subscription_id, charge_id, period_start) *
   FROM billing.rated_lines
  ORDER BY tenant_id, subscription_id, charge_id, period_start, revision DESC;
 COMMENT ON VIEW billing.rated IS 'The latest revision of every rated line; columns as in rated_lines.';
+DO $$
+DECLARE
+    told record;
+BEGIN
+    FOR told IN
+        SELECT a.attname, col_description(a.attrelid, a.attnum) AS meaning
+          FROM pg_attribute a
+         WHERE a.attrelid = 'billing.rated_lines'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN billing.rated.%I IS %L', told.attname, told.meaning);
+    END LOOP;
+END
+$$;

@@ -137,7 +137,7 @@ COMMENT ON FUNCTION billing.highest_log_xid() IS 'Internal: the highest transact
 CREATE FUNCTION billing.adopt_cluster(reason text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    last    billing.incarnations;
+    last    record;
     running text := (SELECT system_identifier::text FROM pg_control_system());
     highest bigint;
     next_offset bigint;

@@ -4,7 +4,7 @@ SELECT jsonb_build_object(
            'period', jsonb_build_object('start', i.period_start, 'end', i.period_end),
            'seller', jsonb_build_object('legal_entity', e.legal_entity_id, 'name', e.name, 'country', e.country),
            'customer', jsonb_build_object('tenant', i.tenant_id, 'account', i.account_id, 'name', a.name),
-           'currency', i.currency, 'subtotal_minor', i.subtotal_minor, 'tax_minor', i.tax_minor, 'total_minor', i.total_minor,
+           'currency', i.currency, 'exponent', c.exponent, 'subtotal_minor', i.subtotal_minor, 'tax_minor', i.tax_minor, 'total_minor', i.total_minor,
            'total', billing.format_minor(i.total_minor, c.exponent),
            'lines', (
                SELECT jsonb_agg(jsonb_build_object(

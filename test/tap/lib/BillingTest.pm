@@ -1,0 +1,64 @@
+# What several tests need: a node with the tables installed, public data where there is some, and the table hashes.
+package BillingTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+our @EXPORT_OK = qw(billing_node data_file query_rows relation_hashes sql_text);
+
+# A started node whose database postgres has the extension and its tables.
+sub billing_node
+{
+	my ($name, %config) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init;
+	$node->append_conf('postgresql.conf', "timezone = 'UTC'\nlog_min_messages = warning\n");
+	$node->append_conf('postgresql.conf', "$_ = $config{$_}\n") for sort keys %config;
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION billing; SELECT billing.install()');
+	return $node;
+}
+
+# A file below DATA, or the end of the test: what cannot run says so where the skipped are counted.
+sub data_file
+{
+	my ($relative) = @_;
+	my $path = ($ENV{DATA} // '') . "/$relative";
+	return $path if defined $ENV{DATA} && -e $path;
+	print "SKIPPED: $0 needs $relative below the directory DATA; it did NOT run\n";
+	plan skip_all => "there is no $relative below the directory DATA";
+}
+
+# A string or undef as an SQL literal.
+sub sql_text
+{
+	my ($value) = @_;
+	return 'NULL' if !defined $value;
+	return "'" . ($value =~ s/'/''/gr) . "'";
+}
+
+# The rows of a query, each a reference to its columns.
+sub query_rows
+{
+	my ($node, $database, $query) = @_;
+	return map { [ split /\|/, $_, -1 ] } split /\n/, $node->safe_psql($database, $query);
+}
+
+# "table|rows|hash" of every table of schema billing, partitions apart; the order of rows does not count.
+sub relation_hashes
+{
+	my ($node, $database) = @_;
+	my $tables = q{SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'billing'::regnamespace
+		AND c.relkind = 'r' ORDER BY c.relname COLLATE "C"};
+	my @selects = map
+	{
+		qq{SELECT '$_' AS name, count(*), md5(coalesce(string_agg(md5(t::text), '' ORDER BY md5(t::text)), '')) FROM billing."$_" t}
+	} split /\n/, $node->safe_psql($database, $tables);
+	return $node->safe_psql($database, join("\nUNION ALL\n", @selects) . "\nORDER BY name");
+}
+
+1;
