@@ -1,4 +1,10 @@
 -- What came out. The invoice shown is of October, in EUR, and short; one of its GPU lines reaches the third tier.
+SELECT to_regclass('cron.job') IS NOT NULL AS has_cron \gset
+\pset format unaligned
+\pset tuples_only on
+\if :has_cron
+SELECT format('pg_cron does the next ones: "%s" at %s (GMT): %s', jobname, schedule, command) FROM cron.job;
+\endif
 SET ROLE billing_auditor;
 SELECT i.number
   FROM billing.invoices i JOIN billing.invoice_lines l USING (invoice_date, tenant_id, invoice_id)
@@ -6,8 +12,6 @@ SELECT i.number
  GROUP BY i.number, i.line_count
 HAVING bool_or(l.charge_id LIKE 'gpu-%' AND l.quantity > 180000000) AND bool_or(l.charge_id = 'bytes' AND l.quantity > 10000000)
  ORDER BY i.line_count, i.number LIMIT 1 \gset
-\pset format unaligned
-\pset tuples_only on
 \qecho
 SELECT * FROM billing.show_invoice(:'number');
 \qecho

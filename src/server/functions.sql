@@ -62,8 +62,10 @@ DECLARE
     is_timestamp boolean := pg_get_partkeydef(format('billing.%I', parent)::regclass) = 'RANGE (occurred_at)';
     suffix text := CASE WHEN is_timestamp THEN ' 00:00:00+00' ELSE '' END;
 BEGIN
-    EXECUTE format('CREATE TABLE billing.%I PARTITION OF billing.%I FOR VALUES FROM (%L) TO (%L)',
-                   child, parent, month || suffix, (month + interval '1 month')::date || suffix);
+    -- Made apart and then attached: that blocks no reader or writer of the parent, as PARTITION OF would.
+    EXECUTE format('CREATE TABLE billing.%I (LIKE billing.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)', child, parent);
+    EXECUTE format('ALTER TABLE billing.%I ATTACH PARTITION billing.%I FOR VALUES FROM (%L) TO (%L)',
+                   parent, child, month || suffix, (month + interval '1 month')::date || suffix);
     IF local_unique IS NOT NULL THEN
         EXECUTE format('CREATE UNIQUE INDEX %I ON billing.%I (%s)', child || '_key', child, array_to_string(local_unique, ', '));
     END IF;

@@ -29,7 +29,7 @@ sub data_file
 	my ($relative) = @_;
 	my $path = ($ENV{DATA} // '') . "/$relative";
 	return $path if defined $ENV{DATA} && -e $path;
-	print "SKIPPED: $0 needs $relative below the directory DATA; it did NOT run\n";
+	print { Test::More->builder->failure_output } "SKIPPED: $0 needs $relative below the directory DATA; it did NOT run\n";
 	plan skip_all => "there is no $relative below the directory DATA";
 }
 
