@@ -6,10 +6,11 @@
 #   make check-SUITE   one of core fuzz regress        make format     clang-format, in place
 #                      pgtap isolation tap             make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
+#                                                      make doc        doc/reference.md, from the comments
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
 SUITES    = core fuzz regress pgtap isolation tap
-DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz
+DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
@@ -30,6 +31,10 @@ format:
 	clang-format-14 -i src/*/*.[ch] test/core/*.[ch]
 coverage:
 	@test/coverage.sh
+doc:
+	@test/install.sh
+	test/cluster.sh reference doc/reference.sh > build/reference.md
+	mv build/reference.md doc/reference.md
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
 

@@ -3,6 +3,7 @@
 #
 # Wants an empty database (PGHOST, PGPORT, PGUSER, PGDATABASE) whose server has billing installed. DATA is a directory with
 # gpu_windows, llm_tokens and http; without it, generate.py makes one month of the same shape. Ends with 1 when a check fails.
+# shellcheck disable=SC2317 # stage calls the functions that seem not to be called
 set -euo pipefail
 shopt -s inherit_errexit
 

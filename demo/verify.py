@@ -75,9 +75,10 @@ def check_quantities(directory):
         on_invoices = Fraction(billed.get(meter, 0))
         check(f"{meter} on invoices = in the input files", on_invoices == total == known[meter],
               f"{total:,}" if on_invoices == total == known[meter] else f"{on_invoices}, {total} in the files, known to be {known[meter]}")
-    counted = query("SELECT (SELECT count(*) FROM billing.usage_records), (SELECT sum(events) FROM billing.daily_counts),"
-                    " (SELECT count(*) FROM billing.usage_set_aside WHERE counted_in IS NULL) AS aside")[0]
-    check("every event is counted, none set aside", counted[0] == counted[1] and counted[2] == 0, f"{counted[0]:,} events")
+    recorded, counted, aside = query("""
+        SELECT (SELECT count(*) FROM billing.usage_records) AS recorded, (SELECT sum(events) FROM billing.daily_counts) AS counted,
+               (SELECT count(*) FROM billing.usage_set_aside WHERE counted_in IS NULL) AS aside""")[0]
+    check("every event is counted, none set aside", recorded == counted and aside == 0, f"{recorded:,} recorded, {counted:,} counted, {aside} set aside")
 
 
 def check_money():

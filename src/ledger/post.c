@@ -134,8 +134,18 @@ copy_uuid(Datum id)
 	return UUIDPGetDatum(copy);
 }
 
+/* Today, unless the day is given. After the key's check, so that a repetition after midnight is still the same request. */
+static void
+settle_day(Datum *values, char *nulls)
+{
+	if (nulls[ARG_POSTED_ON] == 'n')
+		values[ARG_POSTED_ON] = DateADTGetDatum(billing_utc_day(GetCurrentTransactionStartTimestamp()));
+	nulls[ARG_POSTED_ON] = ' ';
+	billing_require_partition("ledger_entries", DatumGetDateADT(values[ARG_POSTED_ON]));
+}
+
 static Datum
-post_entry_once(Datum *values, const char *nulls, bool has_key, Datum key)
+post_entry_once(Datum *values, char *nulls, bool has_key, Datum key)
 {
 	Datum entry_id;
 
@@ -146,6 +156,7 @@ post_entry_once(Datum *values, const char *nulls, bool has_key, Datum key)
 		if (before != NULL)
 			return copy_uuid(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
 	}
+	settle_day(values, nulls);
 	entry_id = post_entry(values, nulls);
 	if (has_key)
 		keep_answer(values[ARG_TENANT], key, entry_id);
@@ -166,14 +177,8 @@ BILLING_FUNCTION(billing_post_entry)
 			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 					errmsg("argument %d of post_entry is null", i + 1));
 	}
-	if (nulls[ARG_POSTED_ON] == 'n')
-	{
-		values[ARG_POSTED_ON] = DateADTGetDatum(billing_utc_day(GetCurrentTransactionStartTimestamp()));
-		nulls[ARG_POSTED_ON] = ' ';
-	}
 	check_amount(DatumGetInt64(values[ARG_AMOUNT]));
 	billing_spi_connect();
-	billing_require_partition("ledger_entries", DatumGetDateADT(values[ARG_POSTED_ON]));
 	entry_id = post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT),
 							   PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT));
 	billing_spi_finish();

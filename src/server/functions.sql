@@ -84,8 +84,8 @@ DECLARE
     made    integer := 0;
 BEGIN
     PERFORM billing.require_installed();
-    IF NOT isfinite("from") OR NOT isfinite("to") OR "to" <= "from" OR "to" > "from" + interval '50 years' THEN
-        RAISE EXCEPTION USING ERRCODE = 'MB417', MESSAGE = format('partitions cannot be made from %s to %s', "from", "to"),
+    IF (isfinite("from") AND isfinite("to") AND "to" > "from" AND "to" <= "from" + interval '50 years') IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB417', MESSAGE = format('partitions cannot be made from %s to %s', coalesce("from"::text, 'null'), coalesce("to"::text, 'null')),
             DETAIL = 'The end must be after the start, by at most 50 years.';
     END IF;
     PERFORM FROM billing.stage_locks WHERE stage = 'partitions' FOR UPDATE;
@@ -102,7 +102,12 @@ BEGIN
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION billing.ensure_partitions(date, date) IS 'Makes the monthly partitions that days from (inclusive) to (exclusive) need, where missing, and returns how many it made. A row for a month without partition is refused, never put aside silently. Errors: MB417 when the range is empty, infinite or over 50 years; MB425.';
+COMMENT ON FUNCTION billing.ensure_partitions(date, date) IS 'Makes the monthly partitions that days from (inclusive) to (exclusive) need, where missing, and returns how many it made. A row for a month without partition is refused, never put aside silently. Errors: MB417 when the range is empty, null, infinite or over 50 years; MB425.';
+
+CREATE FUNCTION billing.require_partition(relation text, day date) RETURNS void
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_require_partition_sql';
+COMMENT ON FUNCTION billing.require_partition(text, date) IS 'Internal: refuses a day for whose month a table of schema billing has no partition. Errors: MB417 infinite, MB424.';
 
 CREATE FUNCTION billing.finish_install() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -6,6 +6,7 @@
 
 #include "catalog/namespace.h"
 #include "datatype/timestamp.h"
+#include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/lsyscache.h"
@@ -39,4 +40,10 @@ billing_require_partition(const char *table, DateADT day)
 			errmsg("table \"%s\" has no partition for %04d-%02d", table, year, month),
 			errhint("Run: SELECT billing.ensure_partitions('%04d-%02d-01', '%04d-%02d-01');", year, month,
 					month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1));
+}
+
+BILLING_FUNCTION(billing_require_partition_sql)
+{
+	billing_require_partition(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_DATEADT(1));
+	PG_RETURN_VOID();
 }

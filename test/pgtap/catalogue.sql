@@ -82,7 +82,7 @@ SELECT set_eq($$ SELECT c.column_name FROM columns c, aclexplode(c.attacl) AS a 
 SELECT is_empty($$ SELECT a.privilege_type FROM pg_namespace n, aclexplode(n.nspacl) AS a WHERE n.nspname = 'billing' AND
                     (a.grantee = 0 OR (a.privilege_type = 'CREATE' AND a.grantee NOT IN (n.nspowner, 'billing_owner'::regrole))) $$,
                 'PUBLIC has no right on the schema, and only its owners make things in it');
-SELECT is_empty($$ SELECT rolname FROM pg_roles WHERE rolname ~ '^billing_' AND rolname <> 'billing_test' AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb) $$,
+SELECT is_empty($$ SELECT rolname FROM pg_roles WHERE rolname ~ '^billing_(owner|admin|operator|auditor|app|loader|tenant)$' AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb) $$,
                 'no role of ours logs in or has attributes');
 
 -- What is append-only has its guards, partitions too, in replica mode too.

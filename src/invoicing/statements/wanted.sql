@@ -2,15 +2,16 @@
 -- $1 the day up to which lines are billed; $2, $3 the tenants: $2 <= tenant_id <= $3.
 -- Ends with wanted_lines and wanted_invoices. Reads drafts only to bill at least as far as they did.
 WITH accounts AS (
-    SELECT s.tenant_id, s.account_id, s.currency,
+    SELECT s.tenant_id, s.account_id, s.currency, min(s.starts) AS first_day,
            coalesce(bool_and(s.ends <= $1), false) AS all_ended
       FROM billing.subscriptions s
      WHERE s.tenant_id BETWEEN $2 AND $3
      GROUP BY s.tenant_id, s.account_id, s.currency
 ), positions AS MATERIALIZED (
     -- How far each account is billed. Lines rated before and due by settled_to are on invoices; a voided invoice moves it
-    -- back, so that its lines are billed again.
-    SELECT a.*, last.invoice_date AS last_date, least(last.invoice_date, voided.first_date - 1) AS settled_to,
+    -- back, so that its lines are billed again. Nothing is due before the first subscription.
+    SELECT a.*, last.invoice_date AS last_date,
+           coalesce(least(last.invoice_date, voided.first_date - 1), a.first_day - 1) AS settled_to,
            greatest($1, draft.last_date) AS bill_to
       FROM accounts a
       LEFT JOIN LATERAL (
@@ -26,18 +27,23 @@ WITH accounts AS (
           SELECT max(i.invoice_date) AS last_date FROM billing.invoices i
            WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
              AND i.status = 'draft') AS draft
-), candidates AS MATERIALIZED (
-    -- The latest revision of each line that became due, or was rated again, since then.
+), fresh AS MATERIALIZED (
+    -- Revisions of lines that became due, or were rated, since then. The bound over all accounts lets old months be
+    -- skipped by their block ranges.
     SELECT r.tenant_id, r.account_id, r.currency, r.subscription_id, r.charge_id, r.period_start, r.period_end, r.rated_line_id,
-           r.plan_id, r.version, r.due_on, r.share_days, r.share_of_days, r.quantity, r.amount_minor, r.rating_key,
+           r.plan_id, r.version, r.revision, r.due_on, r.share_days, r.share_of_days, r.quantity, r.amount_minor, r.rating_key,
            p.last_date, p.bill_to, p.all_ended
       FROM positions p
       JOIN billing.rated_lines r USING (tenant_id, account_id, currency)
      WHERE r.tenant_id BETWEEN $2 AND $3 AND r.due_on <= p.bill_to
-       AND (p.settled_to IS NULL OR r.due_on > p.settled_to OR r.rated_on >= p.settled_to)
-       AND NOT EXISTS (SELECT FROM billing.rated_lines n
-                        WHERE n.tenant_id BETWEEN $2 AND $3 AND n.period_start = r.period_start AND n.tenant_id = r.tenant_id
-                          AND n.subscription_id = r.subscription_id AND n.charge_id = r.charge_id AND n.revision > r.revision)
+       AND (r.due_on > p.settled_to OR r.rated_on >= p.settled_to)
+       AND (r.due_on > (SELECT min(settled_to) FROM positions) OR r.rated_on >= (SELECT min(settled_to) FROM positions))
+), candidates AS MATERIALIZED (
+    SELECT f.* FROM fresh f
+     WHERE NOT EXISTS (SELECT FROM billing.rated_lines n
+                        WHERE n.period_start >= (SELECT min(period_start) FROM fresh) AND n.tenant_id BETWEEN $2 AND $3
+                          AND n.period_start = f.period_start AND n.tenant_id = f.tenant_id
+                          AND n.subscription_id = f.subscription_id AND n.charge_id = f.charge_id AND n.revision > f.revision)
 ), billed AS (
     SELECT c.tenant_id, c.subscription_id, c.charge_id, c.period_start, sum(l.amount_minor)::bigint AS billed_minor
       FROM candidates c
