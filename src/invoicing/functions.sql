@@ -104,11 +104,12 @@ DECLARE
                            WHEN share -> 'days' <> share -> 'of' THEN format('%s of %s days', share ->> 'days', share ->> 'of')
                            ELSE '' END;
 BEGIN
-    RETURN NEXT format('%s  %s %s %s %s', lpad(line ->> 'line', 3), rpad(left(what, 34), 34),
-                       (line #>> '{period,start}') || ' - ' || (line #>> '{period,end}'), lpad(quantity, 30), lpad(line ->> 'amount', 18));
+    RETURN NEXT format('%3s  %-34s %s - %s %30s %18s', line ->> 'line', what, line #>> '{period,start}', line #>> '{period,end}',
+                       quantity, line ->> 'amount');
     IF is_usage THEN
         FOR tier IN SELECT * FROM jsonb_array_elements(coalesce(nullif(line -> 'tiers', 'null'), '[]')) LOOP
-            RETURN NEXT rtrim(format('       %s %s', rpad(billing.tier_text(tier), 84), lpad(billing.at_least_places((tier ->> 'amount')::numeric, (document ->> 'exponent')::integer), 20)));
+            RETURN NEXT format('       %-84s %22s', billing.tier_text(tier),
+                               billing.at_least_places((tier ->> 'amount')::numeric, (document ->> 'exponent')::integer));
         END LOOP;
     END IF;
     IF (line ->> 'correction')::boolean THEN
@@ -148,7 +149,7 @@ BEGIN
         RETURN QUERY SELECT * FROM billing.show_invoice_line(document, line);
     END LOOP;
     RETURN NEXT rule;
-    RETURN NEXT lpad('total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'), 114);
+    RETURN NEXT format('%114s', 'total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'));
 END
 $$;
 COMMENT ON FUNCTION billing.show_invoice(text, text) IS

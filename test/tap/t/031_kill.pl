@@ -98,7 +98,8 @@ sub kill_all
 	my @children = split ' ', slurp_file("/proc/$postmaster/task/$postmaster/children");
 	kill 'KILL', @children;
 	$node->kill9;
-	return scalar @children;
+	sleep 0.01 while grep { -e "/proc/$_" } $postmaster, @children;
+	return;
 }
 
 sub all_there
@@ -144,20 +145,20 @@ sub is_sound
 	return;
 }
 
-my $calm = billing_node('calm');
+my $calm = billing_node('calm', log_statement => 'none');
 $calm->safe_psql('postgres', $setup);
 finish($calm);
 is_sound($calm, 'left in peace');
 my %expected = map { $_ => outcome($calm, $outcomes{$_}) } keys %outcomes;
 $calm->stop;
 
-my $node = billing_node('killed', restart_after_crash => 'off');
+my $node = billing_node('killed', log_statement => 'none');
 $node->safe_psql('postgres', $setup);
 my $lost = 0;
 for my $round (0 .. $rounds - 1)
 {
 	my $mode = $round % 2 ? 'SIGKILL' : 'immediate stop';
-	my $delay = 0.05 + rand 0.6;
+	my $delay = 0.05 + rand 0.8;
 	my @clients = start_clients($node, $round);
 	sleep $delay;
 	if ($mode eq 'SIGKILL') { kill_all($node) }
