@@ -65,12 +65,12 @@ SELECT billing.rate_batch('2026-02-01', 'models', 'models');
 SELECT charge_id, rev, due_on, share, quantity, amount_minor, posted_minor FROM pg_temp.lines WHERE tenant_id = 'models' AND period_start = '2026-01-01';
 -- Sum: 1234 + 514 + 5581 + 4311 + 1950 + 3610 + 3377 + 4900 + 500 + 9999 = 35976.
 SELECT sum(amount_minor) FROM pg_temp.entries WHERE tenant_id = 'models';
--- February has no usage: a minimum is owed all the same (MB: fees in arrears come at its end), the rest is nothing.
+-- February has no usage: the fee and the minimum are owed all the same, the rest is nothing.
 SELECT billing.rate_batch('2026-03-01', 'models', 'models');
 SELECT charge_id, due_on, quantity, amount_minor FROM pg_temp.lines WHERE tenant_id = 'models' AND period_start = '2026-02-01';
 
 -- Tiers cross days: 61.5 a day, rated each day by one tenant and once at the end by another. The month is 1906.5:
--- 900 x 0.05 + 906.5 x 0.0333 = 75.18645. Of the days before, 2 February's is 123: 23 x 0.05 = 1.15.
+-- 900 x 0.05 + 906.5 x 0.0333 = 75.18645. On 2 January it was 123: 23 x 0.05 = 1.15.
 SELECT pg_temp.sell('tiers', 'EUR', '[{"id":"use","meter":"u","price":{"model":"graduated","tiers":[{"up_to":"100","unit":"0"},{"up_to":"1000","unit":"0.05"},{"up_to":null,"unit":"0.0333"}]}}]');
 SELECT pg_temp.buy('daily', 'tiers', '2026-01-01') IS NOT NULL AND pg_temp.buy('once', 'tiers', '2026-01-01') IS NOT NULL AS bought;
 SELECT count(*) FILTER (WHERE pg_temp.use(t, 'u', '2026-01-01'::date + d, 61.5)) AS new FROM generate_series(0, 30) AS d, unnest('{daily,once}'::text[]) AS t;
@@ -109,8 +109,8 @@ SELECT pg_temp.sell('kinds', 'EUR', '[{"id":"a","meter":"u","filter":{"kind":"a"
                                       {"id":"all","meter":"u","price":{"model":"unit","unit":"100"}}]');
 SELECT pg_temp.buy('kinds', 'kinds', '2026-01-01') IS NOT NULL AS bought, pg_temp.use('kinds', 'u', '2026-01-05', 2, '{"kind":"a"}'), pg_temp.use('kinds', 'u', '2026-01-05', 3, '{"kind":"b"}'),
        pg_temp.use('kinds', 'u', '2026-01-05', 4, '{"kind":"c"}'), pg_temp.use('kinds', 'u', '2026-01-05', 5);
--- Meters that do not add up: two hits on one day and one on another are 3, whatever their quantity; the peak of 7, 9 and 8 is 9;
--- the level is the latest, 8, though 9 was recorded after it.
+-- Meters that do not add up: hits are 4 events, whatever their quantity, and one at midnight of 1 February is February's; the peak
+-- of 7, 9 and 8 is 9; the level is the latest, 8, though 9 was recorded after it.
 SELECT pg_temp.sell('meters', 'EUR', '[{"id":"hits","meter":"hits","price":{"model":"unit","unit":"1"}},{"id":"peak","meter":"peak","price":{"model":"unit","unit":"1"}},{"id":"level","meter":"level","price":{"model":"unit","unit":"1"}}]');
 SELECT pg_temp.buy('meters', 'meters', '2026-01-01') IS NOT NULL AS bought;
 SELECT m, d, pg_temp.use('meters', m, ('2026-01-' || d)::date, q) FROM unnest('{hits,peak,level}'::text[]) AS m, (VALUES ('10', 7), ('30', 8), ('20', 9)) AS v (d, q);
@@ -119,10 +119,10 @@ SELECT rows_counted FROM billing.sync_counts();
 SELECT billing.rate_batch('2026-02-01', 'kinds', 'kinds'), billing.rate_batch('2026-02-01', 'meters', 'meters');
 SELECT tenant_id, charge_id, quantity, amount_minor FROM pg_temp.lines WHERE tenant_id IN ('kinds', 'meters');
 
--- Rounding, once and half away from zero, to the minor unit: JPY 0, EUR 2, KWD 3 decimals. Twice below a half, at it, above it,
--- and at it below zero, where an event of 1 is corrected by -2:
+-- Rounding, once and half away from zero, to the minor unit: JPY 0, EUR 2, KWD 3 decimals. At a half, at one below zero, where an
+-- event of 1 is corrected by -2, and just below a half:
 --   JPY 0.5 x 1 = 0.5 -> 1 and x -1 -> -1; EUR 0.005 x 1 -> 0.01 and -0.01; KWD 0.0005 -> 0.001 and -0.001;
---   a quantity of 0.999999999999999999 stays just below: 0.
+--   x 0.999999999999999999 -> 0.
 SELECT pg_temp.sell(c, c, jsonb_build_array(jsonb_build_object('id', 'use', 'meter', 'u', 'price', jsonb_build_object('model', 'unit', 'unit', p))))
   FROM (VALUES ('JPY', '0.5'), ('EUR', '0.005'), ('KWD', '0.0005')) AS v (c, p);
 SELECT count(pg_temp.buy(c || s, c, '2026-01-01')) AS bought FROM unnest('{JPY,EUR,KWD}'::text[]) AS c, unnest('{+,-,.}'::text[]) AS s;
@@ -202,12 +202,27 @@ SELECT billing.cancel_subscription('cancel', :'cancel', today => '2026-01-10'), 
 SELECT billing.rate_batch('2026-01-11', 'cancel', 'cancel2'), billing.rate_batch('2026-02-01', 'cancel', 'cancel2'), billing.rate_batch('2026-06-01', 'cancel', 'cancel2') AS later;
 SELECT tenant_id, period_start, period_end, charge_id, rev, due_on, share, amount_minor, posted_minor, rated_on FROM pg_temp.lines WHERE tenant_id LIKE 'cancel%';
 
+-- Cancelled on 10 February to the first of the month, when its fee in advance was rated already: it goes back.
+SELECT pg_temp.buy('cancel3', 'fees', '2026-01-01') AS cancel3 \gset
+SELECT billing.rate_batch('2026-02-10', 'cancel3', 'cancel3');
+SELECT billing.cancel_subscription('cancel3', :'cancel3', '2026-02-01', today => '2026-02-10');
+SELECT billing.rate_batch('2026-02-10', 'cancel3', 'cancel3'), billing.rate_batch('2026-02-11', 'cancel3', 'cancel3') AS again;
+SELECT period_start, period_end, charge_id, rev, due_on, share, amount_minor, posted_minor, rated_on FROM pg_temp.lines WHERE tenant_id = 'cancel3' AND charge_id = 'advance';
+
 -- What is owed so far, with usage that no window has taken yet: 200 and 61.5 make 161.5 x 0.05 = 8.075. Nothing is written.
 SELECT pg_temp.use('over1', 'u', '2026-01-06', 61.5);
 SELECT plan_id, charge_id, period_start, period_end, quantity, amount_minor, currency FROM billing.current_charges('over1', '2026-01-06');
 SELECT count(*) FROM billing.current_charges('nobody', '2026-01-06');
 SELECT quantity, amount_minor FROM pg_temp.lines WHERE tenant_id = 'over1';
-SELECT charge_id, period_start, quantity, amount_minor FROM billing.current_charges('cancel', '2026-01-06') ORDER BY charge_id;
+-- Unsynced hits count as synced ones will: a correction of 0 is no event, one of -1 takes one away: 1 + 1 + 0 - 1 = 1.
+SELECT billing.record_usage('meters', 'hits', 'h1', occurred_at => '2026-03-02Z'), billing.record_usage('meters', 'hits', 'h2', occurred_at => '2026-03-02Z'),
+       billing.record_usage('meters', 'hits', 'h3', 0, occurred_at => '2026-03-02Z', corrects => 'h1'), billing.record_usage('meters', 'hits', 'h4', -1, occurred_at => '2026-03-02Z', corrects => 'h1'),
+       pg_temp.use('meters', 'peak', '2026-03-02', 4), pg_temp.use('meters', 'peak', '2026-03-03', 3), pg_temp.use('meters', 'level', '2026-03-02', 4), pg_temp.use('meters', 'level', '2026-03-03', 3);
+CREATE TEMP TABLE unsynced AS SELECT charge_id, period_start, quantity, amount_minor FROM billing.current_charges('meters', '2026-03-05') WHERE period_start = '2026-03-01';
+SELECT * FROM unsynced;
+SELECT rows_counted FROM billing.sync_counts();
+SELECT billing.rate_batch('2026-03-05', 'meters', 'meters');
+SELECT charge_id, period_start, quantity, amount_minor FROM pg_temp.lines WHERE tenant_id = 'meters' AND period_start = '2026-03-01' EXCEPT SELECT * FROM unsynced;
 
 -- A price tried on January's lines of the plan: 1906.5 x 0.04 = 76.26 against 75.19, and 200 x 0.04 = 8.00 against 5.00.
 BEGIN;
@@ -229,7 +244,14 @@ SELECT count(*) AS lines, count(*) FILTER (WHERE amount <> posted) AS wrong, boo
 SELECT tenant_id FROM billing.rated GROUP BY tenant_id, currency
 HAVING sum(amount_minor) <> coalesce((SELECT balance_minor FROM billing.balances b WHERE b.tenant_id = rated.tenant_id AND b.currency = rated.currency AND ledger_account = 'unbilled_receivable'), 0);
 SELECT * FROM billing.check_integrity();
-CALL billing.run_rating('2026-01-04', batch_tenants => 3);
+-- Every tenant, in batches: those before the one that overflows are done; corrected, the rest follows.
+SET client_min_messages = notice;
+CALL billing.run_rating('2026-03-05', batch_tenants => 16);
+\echo :LAST_ERROR_SQLSTATE
+SELECT pg_temp.use('over2', 'u', '2026-01-05', -100, corrects => '2026-01-05{}');
+CALL billing.run_rating('2026-03-05', batch_tenants => 16);
+SELECT period_start, quantity, amount_minor FROM pg_temp.lines WHERE tenant_id IN ('over1', 'over2');
+CALL billing.run_rating('2026-03-05', batch_tenants => 0);
 \echo :LAST_ERROR_SQLSTATE
 \c :home
 DROP DATABASE regress_billing_rating;

@@ -73,7 +73,7 @@ CREATE FUNCTION billing.finalize_invoice(invoice text, tenant text DEFAULT NULL)
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_finalize_invoice';
 COMMENT ON FUNCTION billing.finalize_invoice(text, text) IS
-'Finalizes one draft and returns its number: gapless within seller and year, unbilled_receivable becomes receivable, the invoice never changes again. invoice: its invoice_id, or its number when it is finalized already (a no-op). tenant narrows the search. Errors: MB421 it is paid, void or uncollectible, MB446 no such invoice.';
+'Finalizes one draft and returns its number: gapless within seller and year, unbilled_receivable becomes receivable, the invoice never changes again. invoice: its invoice_id, or its number when it is finalized already (a no-op). tenant narrows the search. Errors: MB400 null, or several sellers'' invoices have the number, MB421 it is paid, void or uncollectible, or an earlier draft of its account is not finalized; MB425, MB446 no such invoice.';
 
 CREATE FUNCTION billing.void_invoice(invoice text, reason text, tenant text DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

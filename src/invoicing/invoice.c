@@ -89,6 +89,24 @@ require_status(const InvoiceKey *key, const char *status, const char *verb, Datu
 				"An invoice goes from draft to finalized, and from there to paid, void or uncollectible."));
 }
 
+/* An account's drafts are finalized by date: numbers follow it, and runs take what is due before a finalized one as billed. */
+static void
+require_no_earlier_draft(const InvoiceKey *key, Datum reference)
+{
+	static const Oid types[] = {DATEOID, TEXTOID, UUIDOID};
+	Datum values[] = {DateADTGetDatum(key->invoice_date), key->tenant_id, key->invoice_id};
+
+	if (billing_spi_run("SELECT d.invoice_date::text FROM billing.invoices i"
+						"  JOIN billing.invoices d USING (tenant_id, account_id, currency)"
+						" WHERE i.invoice_date = $1 AND i.tenant_id = $2 AND i.invoice_id = $3"
+						"   AND d.status = 'draft' AND d.invoice_date < $1 ORDER BY d.invoice_date LIMIT 1",
+						lengthof(types), types, values, NULL) > 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
+				errmsg("invoice \"%s\" cannot be finalized before the draft of %s",
+					   TextDatumGetCString(reference), billing_spi_text(0, 1)),
+				errhint("Finalize an account's drafts in the order of their dates."));
+}
+
 /* A copy that outlives SPI_finish(). */
 static char *
 keep_string(const char *string)
@@ -112,6 +130,7 @@ BILLING_FUNCTION(billing_finalize_invoice)
 	if (strcmp(key.status, "finalized") != 0)
 	{
 		require_status(&key, "draft", "finalized", PG_GETARG_DATUM(0));
+		require_no_earlier_draft(&key, PG_GETARG_DATUM(0));
 		invoicing_finalize(key.invoice_date, range, &key.invoice_id);
 	}
 	billing_spi_run(
@@ -121,6 +140,14 @@ BILLING_FUNCTION(billing_finalize_invoice)
 	number = keep_string(billing_spi_text(0, 1));
 	billing_spi_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(number));
+}
+
+static bool
+is_blank(Datum reason)
+{
+	char *string = TextDatumGetCString(reason);
+
+	return string[strspn(string, " \t\r\n")] == '\0';
 }
 
 static void
@@ -143,7 +170,7 @@ BILLING_FUNCTION(billing_void_invoice)
 {
 	InvoiceKey key;
 
-	if (PG_ARGISNULL(1))
+	if (PG_ARGISNULL(1) || is_blank(PG_GETARG_DATUM(1)))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("voiding an invoice needs a reason"));
 	billing_spi_connect();

@@ -15,7 +15,7 @@ CREATE FUNCTION billing.usage_problem(event_id text, quantity numeric, dimension
                                       aggregation text, keys text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 SELECT CASE
-    WHEN pg_catalog.length(event_id) NOT BETWEEN 1 AND 255 THEN 'event id'
+    WHEN event_id IS NULL OR pg_catalog.length(event_id) NOT BETWEEN 1 AND 255 THEN 'event id'
     WHEN quantity IS NULL OR NOT (pg_catalog.abs(quantity) OPERATOR(pg_catalog.<) 1e20 AND pg_catalog.scale(quantity) OPERATOR(pg_catalog.<=) 18) THEN 'quantity'
     WHEN quantity OPERATOR(pg_catalog.<) 0 AND (corrects_event_id IS NULL OR aggregation OPERATOR(pg_catalog.=) ANY ('{max,latest}')) THEN 'negative quantity'
     WHEN corrects_event_id OPERATOR(pg_catalog.=) event_id THEN 'itself'
@@ -37,11 +37,12 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg
 AS 'MODULE_PATHNAME', 'billing_record_usage_json';
 COMMENT ON FUNCTION billing.record_usage(jsonb) IS 'Records up to 100,000 events, all or none, and returns how many are new; the others were there already with the same content. events: an array of objects with tenant, meter, event_id and, where wanted, quantity (string or number, both exact; 1 when left out), occurred_at, dimensions, account, attribution, correlation_id and corrects, as for a single event. Errors: as for a single event, naming the first offending element by its index from 0; MB400 for a field that is missing, unknown or of another type.';
 
-CREATE FUNCTION billing.record_usage(tenants text[], meters text[], event_ids text[], quantities numeric[], occurred_ats timestamptz[],
-                                     dimensions jsonb[] DEFAULT NULL, accounts text[] DEFAULT NULL) RETURNS integer
+-- Not named record_usage: drivers send arguments without a type, and then nobody could tell an array from a single value.
+CREATE FUNCTION billing.record_usage_arrays(tenants text[], meters text[], event_ids text[], quantities numeric[], occurred_ats timestamptz[],
+                                            dimensions jsonb[] DEFAULT NULL, accounts text[] DEFAULT NULL) RETURNS integer
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS 'MODULE_PATHNAME', 'billing_record_usage_arrays';
-COMMENT ON FUNCTION billing.record_usage(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) IS 'Records up to 100,000 events given by column, all or none, and returns how many are new. Arrays of one length; dimensions and accounts may be NULL as a whole or by element, occurred_ats by element (now()). Errors: as for a JSON array.';
+COMMENT ON FUNCTION billing.record_usage_arrays(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) IS 'Records up to 100,000 events given by column, all or none, and returns how many are new. Arrays of one length; dimensions and accounts may be NULL as a whole or by element, occurred_ats by element (now()). Errors: as billing.record_usage(jsonb).';
 
 CREATE FUNCTION billing.import_usage(source regclass, OUT imported bigint, OUT already_there bigint)
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET jit = off
@@ -68,17 +69,17 @@ COMMENT ON FUNCTION billing.checkpoint_hash(text, bigint, bigint, bigint, date, 
 -- Estimates of rows just written are too low, and a nested loop over a million rows that were thought to be one never ends. That makes
 -- the planner's costs meaningless where a loop is wanted all the same, so they must not start the JIT compiler either.
 CREATE FUNCTION billing.sync_counts(OUT window_no bigint, OUT rows_counted bigint, OUT rows_set_aside bigint)
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_sync_counts';
 COMMENT ON FUNCTION billing.sync_counts() IS 'Takes one count window: adds the usage rows committed since the last one to daily_counts, each row exactly once whatever order transactions commit in, and appends to each tenant''s chain of checkpoints. Rows that do not resolve (loaded by COPY, or accrued without subscription) go to usage_set_aside and are tried again by each sync. With nothing new it writes nothing and returns the last window with zeros. Must be the first in its transaction, which commits synchronously; one runs at a time, others wait. Errors: MB427 not READ COMMITTED, already writing, or in recovery; MB425; MB426.';
 
 CREATE FUNCTION billing.replay_count_sync(tenant text DEFAULT NULL) RETURNS TABLE (tenant_id text, window_no bigint, problem text)
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_replay_count_sync';
 COMMENT ON FUNCTION billing.replay_count_sync(text) IS 'Recomputes windows, digests, chains and daily counts of a tenant, or of all, from the usage rows, and lists every difference: no row is good. Which window a row belongs to follows from its transaction id and the stored snapshots alone. tenant: NULL is all, and then totals of windows are compared too; problems of a window as a whole have a NULL tenant_id. It reads every usage row. Errors: MB425.';
 
 GRANT EXECUTE ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text), billing.record_usage(jsonb),
-    billing.record_usage(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) TO billing_app;
+    billing.record_usage_arrays(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) TO billing_app;
 GRANT EXECUTE ON FUNCTION billing.import_usage(regclass) TO billing_loader;
 GRANT EXECUTE ON FUNCTION billing.sync_counts() TO billing_operator;
 GRANT EXECUTE ON FUNCTION billing.replay_count_sync(text) TO billing_operator, billing_auditor;

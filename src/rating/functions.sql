@@ -10,14 +10,21 @@ COMMENT ON FUNCTION billing.rate_batch(date, text, text) IS
 'Rates the tenants from first_tenant to last_tenant (both included, in byte order) up to day, posts the differences, and returns the number of revisions written, all in one transaction. Rating again changes nothing. Errors: MB416 an amount beyond bigint, MB425, MB426.';
 
 CREATE FUNCTION billing.tenant_batches(batch_tenants integer) RETURNS TABLE (batch_no bigint, batches bigint, first_tenant text, last_tenant text, tenants bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM billing.require_installed();
+    IF batch_tenants IS NULL OR batch_tenants < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('a batch of %s tenants is none', coalesce(batch_tenants::text, 'null'));
+    END IF;
+    RETURN QUERY
     SELECT b.batch + 1, count(*) OVER (), min(b.tenant_id), max(b.tenant_id), count(*)
       FROM (SELECT t.tenant_id, (row_number() OVER (ORDER BY t.tenant_id) - 1) / batch_tenants AS batch
               FROM (SELECT DISTINCT s.tenant_id FROM billing.subscriptions s) AS t) AS b
      GROUP BY b.batch
-     ORDER BY b.batch
+     ORDER BY b.batch;
+END
 $$;
-COMMENT ON FUNCTION billing.tenant_batches(integer) IS 'Internal: the tenants with subscriptions, in byte order, cut into ranges of batch_tenants.';
+COMMENT ON FUNCTION billing.tenant_batches(integer) IS 'Internal: the tenants with subscriptions, in byte order, cut into ranges of batch_tenants. Errors: MB400 less than 1, MB425.';
 
 CREATE PROCEDURE billing.run_rating(day date DEFAULT NULL, batch_tenants integer DEFAULT 10000)
 LANGUAGE plpgsql AS $$

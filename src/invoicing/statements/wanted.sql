@@ -8,10 +8,14 @@ WITH accounts AS (
      WHERE s.tenant_id BETWEEN $2 AND $3
      GROUP BY s.tenant_id, s.account_id, s.currency
 ), positions AS MATERIALIZED (
-    -- How far each account is billed. Lines rated before and due by settled_to are on invoices; a voided invoice moves it
-    -- back, so that its lines are billed again. Nothing is due before the first subscription.
+    -- How far each account is billed: up to the last invoice that stands before the first voided one, so that a voided
+    -- invoice's lines are billed again. What was due by its day and rated before it was made is on it or on earlier ones.
+    -- When it was rated says its transaction's start, and when it was made too: a day is more than a run waits for its turn.
+    -- The day a line was rated up to says nothing here, for a run may be ahead of the calendar. Nothing is due before the
+    -- first subscription.
     SELECT a.*, last.invoice_date AS last_date,
-           coalesce(least(last.invoice_date, voided.first_date - 1), a.first_day - 1) AS settled_to,
+           coalesce(settled.invoice_date, a.first_day - 1) AS settled_to,
+           coalesce(settled.created_at - interval '1 day', 'infinity') AS settled_since,
            greatest($1, draft.last_date) AS bill_to
       FROM accounts a
       LEFT JOIN LATERAL (
@@ -23,6 +27,11 @@ WITH accounts AS (
           SELECT min(i.invoice_date) AS first_date FROM billing.invoices i
            WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
              AND i.status = 'void') AS voided
+      LEFT JOIN LATERAL (
+          SELECT i.invoice_date, i.created_at FROM billing.invoices i
+           WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
+             AND i.status NOT IN ('draft', 'void') AND (voided.first_date IS NULL OR i.invoice_date < voided.first_date)
+           ORDER BY i.invoice_date DESC LIMIT 1) AS settled ON true
      CROSS JOIN LATERAL (
           SELECT max(i.invoice_date) AS last_date FROM billing.invoices i
            WHERE i.tenant_id = a.tenant_id AND i.account_id = a.account_id AND i.currency = a.currency
@@ -31,13 +40,13 @@ WITH accounts AS (
     -- Revisions of lines that became due, or were rated, since then. The bound over all accounts lets old months be
     -- skipped by their block ranges.
     SELECT r.tenant_id, r.account_id, r.currency, r.subscription_id, r.charge_id, r.period_start, r.period_end, r.rated_line_id,
-           r.plan_id, r.version, r.revision, r.due_on, r.share_days, r.share_of_days, r.quantity, r.amount_minor, r.rating_key,
+           r.plan_id, r.version, r.revision, r.due_on, r.rated_on, r.share_days, r.share_of_days, r.quantity, r.amount_minor, r.rating_key,
            p.last_date, p.bill_to, p.all_ended
       FROM positions p
       JOIN billing.rated_lines r USING (tenant_id, account_id, currency)
      WHERE r.tenant_id BETWEEN $2 AND $3 AND r.due_on <= p.bill_to
-       AND (r.due_on > p.settled_to OR r.rated_on >= p.settled_to)
-       AND (r.due_on > (SELECT min(settled_to) FROM positions) OR r.rated_on >= (SELECT min(settled_to) FROM positions))
+       AND (r.due_on > p.settled_to OR r.rated_at >= p.settled_since)
+       AND (r.due_on > (SELECT min(settled_to) FROM positions) OR r.rated_at >= (SELECT min(settled_since) FROM positions))
 ), candidates AS MATERIALIZED (
     SELECT f.* FROM fresh f
      WHERE NOT EXISTS (SELECT FROM billing.rated_lines n
@@ -53,25 +62,28 @@ WITH accounts AS (
      GROUP BY c.tenant_id, c.subscription_id, c.charge_id, c.period_start
 ), open_lines AS (
     SELECT c.*, b.tenant_id IS NOT NULL AS is_correction, coalesce(b.billed_minor, 0) AS billed_minor,
-           b.tenant_id IS NULL AND coalesce(c.due_on > c.last_date, true) AS is_on_time
+           b.tenant_id IS NULL AND coalesce(c.due_on > c.last_date, true) AS is_on_time,
+           c.amount_minor <> coalesce(b.billed_minor, 0) OR (b.tenant_id IS NULL AND c.quantity <> 0) AS is_owed
       FROM candidates c
       LEFT JOIN billed b USING (tenant_id, subscription_id, charge_id, period_start)
-     WHERE c.amount_minor <> coalesce(b.billed_minor, 0) OR (b.tenant_id IS NULL AND c.quantity <> 0)
 ), dated AS (
-    -- A line goes on the invoice of the day it was due; a late one or a correction on the next there is. When all of the
-    -- account's subscriptions have ended there is no next, and it gets one of its own.
+    -- A line goes on the invoice of the day it was due; a late one or a correction on the next there is, or on the next day
+    -- on which something falls due that comes to nothing, so that it does not wait for who uses nothing any more. When all of
+    -- the account's subscriptions have ended there is no next, and it gets one of its own.
     SELECT o.*, CASE WHEN o.is_on_time THEN o.due_on
-                     ELSE coalesce(min(o.due_on) FILTER (WHERE o.is_on_time) OVER account,
+                     ELSE coalesce(min(o.due_on) FILTER (WHERE o.is_on_time AND (o.is_owed OR o.due_on >= o.late_since)) OVER account,
                                    CASE WHEN o.all_ended AND coalesce(o.bill_to > o.last_date, true) THEN o.bill_to END)
                 END AS invoice_date
-      FROM open_lines o
+      FROM (SELECT l.*, min(l.rated_on) FILTER (WHERE l.is_owed AND NOT l.is_on_time) OVER account AS late_since
+              FROM open_lines l
+            WINDOW account AS (PARTITION BY l.tenant_id, l.account_id, l.currency)) AS o
     WINDOW account AS (PARTITION BY o.tenant_id, o.account_id, o.currency)
 ), wanted_lines AS MATERIALIZED (
     SELECT d.*, row_number() OVER (PARTITION BY d.tenant_id, d.account_id, d.currency, d.invoice_date
                                    ORDER BY d.is_correction, d.subscription_id, d.period_start, c.position, d.charge_id)::integer AS line_no
       FROM dated d
       JOIN billing.charges c USING (plan_id, version, charge_id)
-     WHERE d.invoice_date IS NOT NULL
+     WHERE d.is_owed AND d.invoice_date IS NOT NULL
 ), totals AS (
     SELECT w.tenant_id, w.account_id, w.currency, w.invoice_date, count(*)::integer AS line_count,
            sum(w.amount_minor - w.billed_minor)::bigint AS total_minor,

@@ -9,7 +9,9 @@ SELECT e.*, d.day::timestamp AT TIME ZONE 'UTC' AS day_start, (d.day + 1)::times
 ), checked AS (
 SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS old_quantity, u.dimensions AS old_dimensions,
        u.occurred_at AS old_occurred_at, u.corrects_event_id AS old_corrects_event_id,
-       CASE WHEN e.tenant_id IS NULL OR e.meter_id IS NULL OR e.event_id IS NULL THEN 'missing'
+       CASE WHEN e.corrects_event_id IS NULL AND u.corrects_event_id IS NULL AND u.occurred_at = coalesce(e.given_at, u.occurred_at)
+             AND (u.account_id, u.quantity, u.dimensions) = (e.account_id, e.quantity, e.dimensions) THEN NULL -- recorded as given, now or before
+            WHEN e.tenant_id IS NULL OR e.meter_id IS NULL OR e.event_id IS NULL THEN 'missing'
             WHEN a.tenant_id IS NULL THEN CASE WHEN EXISTS (SELECT FROM billing.accounts o WHERE o.tenant_id = e.tenant_id) THEN 'account' ELSE 'tenant' END
             WHEN m.meter_id IS NULL THEN 'meter'
             WHEN e.usage_day NOT BETWEEN '0001-01-01' AND '9999-12-30' THEN 'time'
@@ -48,7 +50,7 @@ SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.mess
     ('quantity', 'MB415', format('quantity %s cannot be recorded', coalesce(f.quantity::text, 'null')), 'A quantity is a number below 10^20 with at most 18 decimals.', NULL),
     ('negative quantity', 'MB415', format('quantity %s is negative', f.quantity), 'Only a correction to a meter that sums or counts may be negative.', 'Name the event it corrects: corrects => event_id.'),
     ('itself', 'MB400', format('event "%s" cannot correct itself', f.event_id), NULL, 'A correction is an event of its own, with an id of its own.'),
-    ('attribution', 'MB400', 'attribution must be a JSON object', format('It is %s.', jsonb_typeof(f.attribution)), NULL),
+    ('attribution', 'MB400', 'attribution must be a JSON object', format('Its type is %s.', jsonb_typeof(f.attribution)), NULL),
     ('dimensions', 'MB419', format('dimensions %s are not those of meter "%s"', f.dimensions, f.meter_id),
      format('Dimensions are a JSON object of strings; the meter has these keys: %s.', coalesce(nullif(array_to_string(f.keys, ', '), ''), 'none')), NULL),
     ('subscription', 'MB418', format('account "%s" of tenant "%s" has no subscription on %s', f.account_id, f.tenant_id, to_char(f.usage_day, 'YYYY-MM-DD')), NULL,

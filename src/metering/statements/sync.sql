@@ -1,7 +1,7 @@
 -- One count window: the usage rows that became visible, and those set aside before that now resolve, into daily_counts, each
 -- tenant's chain, and count_windows. Writes nothing when there are none. $1 window_no, $2 snapshot, $3 from_xid, $4 to_xid,
 -- $5 waiting, $6 incarnation, as sync_edges.sql gave them, $7 the time. Returns rows_counted and rows_set_aside, or no row.
-WITH candidate AS (
+WITH candidate AS NOT MATERIALIZED ( -- to read the new rows twice costs less than to put them aside
 SELECT u.*, false AS was_set_aside
   FROM billing.usage_records u
  WHERE (u.log_xid >= $3 AND u.log_xid < $4 OR u.log_xid = ANY ($5)) AND pg_visible_in_snapshot(u.log_xid, $2)
@@ -14,31 +14,31 @@ SELECT u.*, true
           AND u.occurred_at >= s.usage_day::timestamp AT TIME ZONE 'UTC' AND u.occurred_at < (s.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
        OFFSET 0) AS u
  WHERE s.counted_in IS NULL
-), payer AS (
+), payer AS MATERIALIZED ( -- asked once per account and day, not per row
 SELECT d.*, EXISTS (SELECT FROM billing.accounts a WHERE a.tenant_id = d.tenant_id AND a.account_id = d.account_id) AS is_known,
        EXISTS (SELECT FROM billing.subscriptions s
                  JOIN billing.subscription_phases p ON p.tenant_id = s.tenant_id AND p.subscription_id = s.subscription_id
                 WHERE s.tenant_id = d.tenant_id AND s.account_id = d.account_id
                   AND p.starts <= d.usage_day AND (p.ends IS NULL OR p.ends > d.usage_day)) AS is_subscribed
-  FROM (SELECT DISTINCT tenant_id, account_id, usage_day FROM candidate) AS d
+  FROM (SELECT DISTINCT tenant_id, account_id, usage_day, meter_id FROM candidate) AS d
+), known AS MATERIALIZED ( -- never thought to be more rows than candidate, so the joins below hash it
+SELECT p.*, m.aggregation, m.dimensions AS keys FROM payer p LEFT JOIN billing.meters m ON m.meter_id = p.meter_id
 ), resolved AS MATERIALIZED (
 SELECT c.tenant_id, c.meter_id, c.event_id, c.account_id, c.occurred_at, c.usage_day, c.quantity, c.dimensions, c.corrects_event_id, c.was_set_aside,
-       c.aggregation, CASE WHEN c.aggregation = 'count' THEN billing.usage_events(c.quantity, c.corrects_event_id) ELSE c.quantity END AS amount,
-       CASE WHEN NOT d.is_known THEN 'unknown account'
-            WHEN c.aggregation IS NULL THEN 'unknown meter'
-            WHEN c.problem IS NOT NULL THEN 'invalid ' || c.problem
+       k.aggregation, CASE WHEN k.aggregation = 'count' THEN billing.usage_events(c.quantity, c.corrects_event_id) ELSE c.quantity END AS amount,
+       CASE WHEN NOT k.is_known THEN 'unknown account'
+            WHEN k.aggregation IS NULL THEN 'unknown meter'
+            WHEN billing.usage_problem(c.event_id, c.quantity, c.dimensions, c.attribution, c.corrects_event_id, k.aggregation, k.keys) IS NOT NULL
+            THEN 'invalid ' || billing.usage_problem(c.event_id, c.quantity, c.dimensions, c.attribution, c.corrects_event_id, k.aggregation, k.keys)
             WHEN c.corrects_event_id IS NOT NULL AND NOT EXISTS (
                  SELECT FROM billing.usage_records o
                   WHERE o.usage_day = c.usage_day AND o.tenant_id = c.tenant_id AND o.meter_id = c.meter_id AND o.event_id = c.corrects_event_id
                     AND o.occurred_at >= c.usage_day::timestamp AT TIME ZONE 'UTC' AND o.occurred_at < (c.usage_day + 1)::timestamp AT TIME ZONE 'UTC'
                  ) THEN 'unknown event to correct'
-            WHEN NOT d.is_subscribed THEN 'no subscription on the day'
+            WHEN NOT k.is_subscribed THEN 'no subscription on the day'
        END AS reason
-  FROM (SELECT u.*, m.aggregation,
-               billing.usage_problem(u.event_id, u.quantity, u.dimensions, u.attribution, u.corrects_event_id, m.aggregation, m.dimensions) AS problem
-          FROM candidate u
-          LEFT JOIN billing.meters m ON m.meter_id = u.meter_id) AS c
-  JOIN payer d ON d.tenant_id = c.tenant_id AND d.account_id = c.account_id AND d.usage_day = c.usage_day
+  FROM candidate c
+  JOIN known k ON k.tenant_id = c.tenant_id AND k.account_id = c.account_id AND k.usage_day = c.usage_day AND k.meter_id = c.meter_id
 ), set_aside AS (
 INSERT INTO billing.usage_set_aside (usage_day, tenant_id, meter_id, event_id, reason, window_no)
 SELECT usage_day, tenant_id, meter_id, event_id, reason, $1 FROM resolved WHERE reason IS NOT NULL AND NOT was_set_aside

@@ -3,7 +3,7 @@
    FROM billing.daily_counts d WHERE d.tenant_id = $3
  UNION ALL
  SELECT u.tenant_id, u.account_id, u.meter_id, u.usage_day, u.dimensions,
-        CASE m.aggregation WHEN 'count' THEN 1 ELSE u.quantity END, u.occurred_at
+        CASE m.aggregation WHEN 'count' THEN billing.usage_events(u.quantity, u.corrects_event_id) ELSE u.quantity END, u.occurred_at
    FROM billing.usage_records u
    JOIN billing.meters m USING (meter_id)
    LEFT JOIN (SELECT snapshot FROM billing.count_windows ORDER BY window_no DESC LIMIT 1) AS w ON true

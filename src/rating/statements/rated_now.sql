@@ -69,7 +69,7 @@ WITH newest AS (
     SELECT i.tenant_id, i.subscription_id, i.charge_id, i.period_start,
            CASE m.aggregation
                WHEN 'max' THEN max(d.quantity)
-               WHEN 'latest' THEN (array_agg(d.quantity ORDER BY d.latest_at DESC) FILTER (WHERE m.aggregation = 'latest'))[1]
+               WHEN 'latest' THEN (array_agg(d.quantity ORDER BY d.latest_at DESC, d.dimensions DESC) FILTER (WHERE m.aggregation = 'latest'))[1]
                ELSE sum(d.quantity)
            END AS quantity
       FROM items i

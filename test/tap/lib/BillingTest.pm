@@ -1,14 +1,16 @@
-# What several tests need: a node with the tables installed, public data where there is some, and the table hashes.
+# What several tests need: a node with the tables installed, public data where there is some, a session that stays open,
+# and the table hashes.
 package BillingTest;
 
 use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use Test::More;
 
-our @EXPORT_OK = qw(billing_node data_file query_rows relation_hashes sql_text);
+our @EXPORT_OK = qw(billing_node close_session data_file open_session relation_hashes sql_text);
 
 # A started node whose database postgres has the extension and its tables.
 sub billing_node
@@ -41,11 +43,26 @@ sub sql_text
 	return "'" . ($value =~ s/'/''/gr) . "'";
 }
 
-# The rows of a query, each a reference to its columns.
-sub query_rows
+# A session that has run some statements and waits, inside their transaction if they began one.
+sub open_session
 {
-	my ($node, $database, $query) = @_;
-	return map { [ split /\|/, $_, -1 ] } split /\n/, $node->safe_psql($database, $query);
+	my ($node, $statements) = @_;
+	my %session = (in => "$statements;\n\\echo ready\n", out => '', error => '');
+	my @psql = ('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-');
+	$session{run} = IPC::Run::start(\@psql, '<', \$session{in}, '>', \$session{out}, '2>', \$session{error},
+		IPC::Run::timeout(180));
+	$session{run}->pump until $session{out} =~ /^ready$/m || !$session{run}->pumpable;
+	$session{error} eq '' or die "the session ended: $session{error}";
+	return \%session;
+}
+
+# The last statements of such a session. It is told to quit: servers started meanwhile keep its standard input open.
+sub close_session
+{
+	my ($session, $statements) = @_;
+	$session->{in} .= "$statements;\n\\q\n";
+	$session->{run}->finish or die "the session failed: $session->{error}";
+	return;
 }
 
 # "table|rows|hash" of every table of schema billing, partitions apart; the order of rows does not count.

@@ -1,4 +1,4 @@
-# The tour of README.md runs as it is printed there, and says what it said before (tour.expected).
+# The tour of README.md runs as it is printed there, and says what it said before (expected/tour.out).
 use strict;
 use warnings;
 
@@ -23,7 +23,7 @@ is($code, 0, 'every statement of the tour works') or diag $err;
 # What differs from run to run: ids made by chance, and how many partitions were there already.
 $out =~ s/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UUID/g;
 $out =~ s/(ensure_partitions \n-+\n +)\d+/$1N/;
-my $expected = slurp_file("$ENV{SOURCE_DIR}/test/tap/tour.expected");
+my $expected = slurp_file("$ENV{SOURCE_DIR}/test/tap/expected/tour.out");
 is($out, $expected, 'and answers as expected') or append_to_file("$ENV{TESTDIR}/tmp_check/log/tour.out", $out);
 
 $node->stop;

@@ -1,0 +1,86 @@
+-- Rating: whatever is rated when, a half year comes to the same. Each subscription has a twin on the same terms with the same
+-- usage: one is rated on many days, after each window, one only at the end. The seed is printed, and taken from psql's
+-- variable seed when that is set.
+\unset ECHO
+\set QUIET 1
+\if :{?seed}
+\else
+SELECT random() AS seed \gset
+\endif
+BEGIN;
+SET LOCAL timezone = 'UTC';
+SET LOCAL client_min_messages = warning;
+SELECT plan(15);
+SELECT diag('rating: seed ' || :'seed');
+SELECT setseed(:seed) IS NOT NULL \g /dev/null
+\ir simulate.psql
+SELECT pg_temp.subscribe_alike(n, '{simA,simB}') FROM generate_series(1, 40) AS n \g /dev/null
+
+CREATE FUNCTION pg_temp.live_through(days integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    today     date := '2026-01-01';
+    revisions integer := 0;
+BEGIN
+    WHILE today < date '2026-01-01' + days LOOP
+        PERFORM pg_temp.change_alike(1 + floor(random() * 40)::integer, today) FROM generate_series(1, 2) WHERE today >= '2026-02-01';
+        PERFORM pg_temp.take_window(today);
+        -- Sometimes on a day before, which must not undo anything.
+        revisions := revisions + billing.rate_batch(today - floor(random() ^ 4 * 20)::integer, 'simA', 'simAz');
+        today := today + 1 + floor(random() * 6)::integer;
+    END LOOP;
+    RETURN revisions;
+END
+$$;
+SELECT lives_ok($$ SELECT pg_temp.live_through(180) $$, 'half a year of usage, changes and ratings');
+SELECT diag((SELECT string_agg(format('%s %s %s', operation, answer, n), ', ' ORDER BY operation, answer) FROM (SELECT operation, answer, count(*) AS n FROM sim_answers GROUP BY 1, 2) AS a));
+SELECT ok((SELECT count(*) FROM sim_answers WHERE answer = 'done') > 0, 'subscriptions changed');
+SELECT ok(billing.rate_batch('2026-07-15', 'simA', 'simAz') > 0 AND billing.rate_batch('2026-07-15', 'simB', 'simBz') > 0, 'all rated up to the same day');
+SELECT is(billing.rate_batch('2026-07-15', 'simA', 'simBz'), 0::bigint, 'again: nothing changes');
+SELECT is(billing.rate_batch('2026-03-15', 'simA', 'simBz'), 0::bigint, 'for an earlier day: nothing changes');
+
+-- Latest revisions of lines that charge something; what a change of terms took away has a share of no days and comes to nothing.
+CREATE TEMP TABLE rated_at_last AS
+SELECT s.n, left(r.tenant_id, 4) AS twin, r.charge_id, r.plan_id, r.version, r.period_start, r.period_end, r.due_on, r.share_days, r.share_of_days, r.quantity, r.amount_minor,
+       r.tenant_id, r.subscription_id, r.revision
+  FROM billing.rated r JOIN sim_subscriptions s ON s.tenant = r.tenant_id;
+SELECT is_empty($$ SELECT * FROM rated_at_last WHERE share_days = 0 AND (amount_minor <> 0 OR quantity <> 0) $$, 'what fell away comes to nothing');
+SELECT bag_eq($$ SELECT n, charge_id, plan_id, version, period_start, period_end, due_on, share_days, share_of_days, quantity, amount_minor FROM rated_at_last WHERE twin = 'simA' AND share_days > 0 $$,
+              $$ SELECT n, charge_id, plan_id, version, period_start, period_end, due_on, share_days, share_of_days, quantity, amount_minor FROM rated_at_last WHERE twin = 'simB' $$,
+              'often or once, the lines are the same');
+SELECT ok((SELECT count(*) FILTER (WHERE revision > 3) FROM rated_at_last WHERE twin = 'simA') > 0 AND (SELECT max(revision) FROM rated_at_last WHERE twin = 'simB') = 1, 'by many revisions, or by one');
+
+-- Against the plain rule: counts of the days of the line, at its price, rounded once. numeric's round() is half away from zero.
+SELECT is_empty($$ SELECT l.tenant_id, l.charge_id, l.period_start, l.quantity, d.quantity FROM rated_at_last l
+                     JOIN billing.charges c USING (plan_id, version, charge_id)
+                     LEFT JOIN LATERAL (SELECT CASE c.meter_id WHEN 'sim_max' THEN max(u.quantity) ELSE sum(u.quantity) END AS quantity FROM billing.daily_counts u
+                                         WHERE u.tenant_id = l.tenant_id AND u.meter_id = c.meter_id AND u.dimensions @> c.filter
+                                           AND u.day >= l.period_start AND u.day < l.period_end) AS d ON true
+                    WHERE l.share_days > 0 AND l.quantity <> CASE WHEN c.meter_id IS NULL THEN 1 ELSE coalesce(d.quantity, 0) END $$,
+                'quantities are those of the counts of the line''s days');
+SELECT is_empty($$ SELECT l.tenant_id, l.charge_id, l.period_start, l.amount_minor, x.exact FROM rated_at_last l
+                     JOIN billing.charges c USING (plan_id, version, charge_id)
+                    CROSS JOIN LATERAL (SELECT coalesce(sum(t.amount), 0) * l.share_days * 100 / l.share_of_days AS exact FROM billing.rate(c.price, l.quantity) AS t) AS x
+                    WHERE l.amount_minor <> round(x.exact) $$, 'amounts are those of the tiers, rounded once');
+
+-- Periods: each day that is covered, and no trial, is in one line of each fee of its plan, and in no two.
+SELECT is_empty($$ SELECT a.tenant_id, a.charge_id, a.period_start, b.period_start FROM rated_at_last a JOIN rated_at_last b
+                       ON a.subscription_id = b.subscription_id AND a.charge_id = b.charge_id AND a.period_start < b.period_start AND a.period_end > b.period_start
+                    WHERE a.share_days > 0 AND b.share_days > 0 $$, 'lines of a charge do not overlap');
+SELECT bag_eq($$ SELECT l.subscription_id, l.plan_id, d.day::date FROM rated_at_last l, generate_series(l.period_start, l.period_end - 1, interval '1 day') AS d (day)
+                  WHERE l.charge_id = 'ahead' AND l.share_days > 0 AND d.day < '2026-07-01' $$,
+              $$ SELECT p.subscription_id, p.plan_id, d.day::date FROM billing.subscription_phases p JOIN sim_subscriptions s ON s.subscription = p.subscription_id,
+                        generate_series(p.starts, least(p.ends, '2026-07-01') - 1, interval '1 day') AS d (day)
+                  WHERE NOT p.is_trial AND p.plan_id IN ('sim_1', 'sim_2') $$, 'and cover each day of their phase once');
+SELECT is_empty($$ SELECT tenant_id, period_start, share_days FROM rated_at_last WHERE charge_id IN ('ahead', 'after') AND share_days NOT IN (0, period_end - period_start) $$, 'the share of a prorated fee is its days');
+
+-- Money: what was posted is what it comes to, and the ledger says so.
+SELECT is_empty($$ SELECT r.tenant_id, r.charge_id, r.period_start FROM billing.rated_lines r JOIN sim_subscriptions s ON s.tenant = r.tenant_id
+                    GROUP BY r.tenant_id, r.subscription_id, r.charge_id, r.period_start
+                   HAVING sum(r.posted_minor) <> (array_agg(r.amount_minor ORDER BY r.revision DESC))[1] OR count(*) <> max(r.revision) OR count(DISTINCT r.rating_key) = 0 $$,
+                'postings of a line add up to its amount, revisions have no gap');
+SELECT is_empty($$ SELECT * FROM (SELECT tenant_id, sum(amount_minor) AS minor FROM rated_at_last GROUP BY tenant_id) AS l
+                     FULL JOIN (SELECT b.tenant_id, b.balance_minor AS minor FROM billing.balances b JOIN sim_subscriptions s ON s.tenant = b.tenant_id WHERE b.ledger_account = 'unbilled_receivable') AS e USING (tenant_id)
+                    WHERE coalesce(l.minor, 0) <> coalesce(e.minor, 0)
+                   UNION ALL SELECT problem, 0, 0 FROM (SELECT problem FROM billing.check_rating() UNION ALL SELECT problem FROM billing.check_ledger()) AS p $$, 'and so do the accounts');
+SELECT * FROM finish();
+ROLLBACK;
