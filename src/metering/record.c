@@ -109,37 +109,41 @@ check_one(Datum *values, const char *nulls)
 	check_recorded(&batch);
 }
 
-/* A plan that does not depend on the values, kept for the life of the backend. */
-static SPIPlanPtr
-plan_for_one(void)
-{
-	static SPIPlanPtr plan = NULL;
-	static const char *sql = NULL;
+/* Plans that do not depend on the values, kept for the life of the backend. */
+static SPIPlanPtr record_plan = NULL;
+static SPIPlanPtr known_plan = NULL;
 
-	if (plan == NULL)
+/* Runs a statement about one event, and returns the number of rows. */
+static uint64
+run_for_one(SPIPlanPtr *plan, const char *statement, Datum *values, const char *nulls)
+{
+	int result;
+
+	if (*plan == NULL)
 	{
-		SPIPlanPtr prepared =
-			SPI_prepare_cursor(with_events(&sql, SQL_METERING_EVENTS_ONE, SQL_METERING_RECORD), USAGE_COLUMNS,
-							   (Oid *) usage_types, CURSOR_OPT_GENERIC_PLAN);
+		SPIPlanPtr prepared = SPI_prepare_cursor(psprintf("%s%s", SQL_METERING_EVENTS_ONE, statement),
+												 USAGE_COLUMNS, (Oid *) usage_types, CURSOR_OPT_GENERIC_PLAN);
 
 		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "cannot prepare the statement that records usage: %s",
-				 SPI_result_code_string(SPI_result));
-		plan = prepared;
+			elog(ERROR, "cannot prepare a statement about usage: %s", SPI_result_code_string(SPI_result));
+		*plan = prepared;
 	}
-	return plan;
+	result = SPI_execute_plan(*plan, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "a statement about usage failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
 }
 
+/* A repeated event is common, and to plan the diagnosis takes long: so it is looked for first. */
 static bool
 usage_record_one(Datum *values, const char *nulls)
 {
 	bool recorded;
 
 	billing_spi_connect();
-	if (SPI_execute_plan(plan_for_one(), values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "recording usage failed: %s", SPI_result_code_string(SPI_result));
-	recorded = SPI_processed == 1;
-	if (!recorded || nulls[USAGE_CORRECTS] == ' ')
+	recorded = run_for_one(&record_plan, SQL_METERING_RECORD, values, nulls) == 1;
+	if (nulls[USAGE_CORRECTS] == ' ' ||
+		(!recorded && run_for_one(&known_plan, SQL_METERING_KNOWN, values, nulls) == 0))
 		check_one(values, nulls);
 	billing_spi_finish();
 	return recorded;

@@ -115,7 +115,11 @@ sub all_there
 sub finish
 {
 	my ($node) = @_;
-	$node->safe_psql('postgres', join "\n", map { record_call($_) } map { events($_) } 0 .. $rounds - 1);
+	for my $round (0 .. $rounds - 1)
+	{
+		my @elements = map { sprintf '{"tenant":"%s","meter":"%s","event_id":"%2$s/%s","quantity":"%s","occurred_at":"%3$s 12:00Z"}', @{$_} } events($round);
+		$node->safe_psql('postgres', "SELECT billing.record_usage('[" . join(',', @elements) . "]')");
+	}
 	$node->safe_psql('postgres', "CALL billing.run_invoices('$_', finalize => true)") for @due, $last_due;
 	return;
 }
