@@ -73,7 +73,7 @@ BEGIN
                        quantity, line ->> 'amount');
     IF is_usage THEN
         FOR tier IN SELECT * FROM jsonb_array_elements(coalesce(nullif(line -> 'tiers', 'null'), '[]')) LOOP
-            RETURN NEXT format('       %-84s %22s', billing.tier_text(tier),
+            RETURN NEXT format('       %-84s %21s', billing.tier_text(tier),
                                billing.at_least_places((tier ->> 'amount')::numeric, (document ->> 'exponent')::integer));
         END LOOP;
     END IF;
@@ -101,7 +101,7 @@ CREATE FUNCTION billing.show_invoice(invoice text, tenant text DEFAULT NULL) RET
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     document jsonb := billing.invoice_document(invoice, tenant);
-    rule     text := repeat('-', 114);
+    rule     text := repeat('-', 113);
     line     jsonb;
 BEGIN
     RETURN NEXT format('Invoice %s (%s)', coalesce(document ->> 'number', document ->> 'invoice_id'), document ->> 'status');
@@ -114,7 +114,7 @@ BEGIN
         RETURN QUERY SELECT * FROM billing.show_invoice_line(document, line);
     END LOOP;
     RETURN NEXT rule;
-    RETURN NEXT format('%114s', 'total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'));
+    RETURN NEXT format('%113s', 'total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'));
 END
 $$;
 COMMENT ON FUNCTION billing.show_invoice(text, text) IS
