@@ -1,14 +1,6 @@
 -- Invoicing: half a year of usage, changes of plan, runs, finalizations and voids in random order, and in the end every cent that was
 -- rated is on exactly one invoice that stands. The seed is printed, and taken from psql's variable seed when that is set.
-\unset ECHO
-\set QUIET 1
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-BEGIN;
-SET LOCAL timezone = 'UTC';
-SET LOCAL client_min_messages = warning;
+\ir seed.psql
 SELECT plan(17);
 SELECT diag('invoicing: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null

@@ -1,15 +1,7 @@
 -- Rating: whatever is rated when, a half year comes to the same. Each subscription has a twin on the same terms with the same
 -- usage: one is rated on many days, after each window, one only at the end. The seed is printed, and taken from psql's
 -- variable seed when that is set.
-\unset ECHO
-\set QUIET 1
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-BEGIN;
-SET LOCAL timezone = 'UTC';
-SET LOCAL client_min_messages = warning;
+\ir seed.psql
 SELECT plan(15);
 SELECT diag('rating: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
