@@ -57,7 +57,7 @@ sub run_together
 	for my $run (@runs)
 	{
 		ok($run->{session}->finish, $run->{call}) or diag($run->{notices});
-		if ($run->{notices} =~ /: (\d+) invoices made, (\d+) finalized; see/)
+		while ($run->{notices} =~ /: (\d+) invoices made, \d+ lines, (\d+) finalized/g)
 		{
 			$made += $1;
 			$finalized += $2;
