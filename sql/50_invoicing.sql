@@ -275,7 +275,8 @@ ROLLBACK;
 SELECT count(*) AS events, count(DISTINCT invoice_id) AS invoices,
        count(*) FILTER (WHERE prev_hash <> coalesce(before, decode(repeat('00', 32), 'hex')) OR sequence <> coalesce(last, 0) + 1) AS broken,
        count(*) FILTER (WHERE self_hash <> billing.fingerprint(tenant_id, invoice_id::text, sequence::text, from_status, to_status, total_minor::text, actor, reason,
-                                                               (extract(epoch FROM occurred_at) * 1000000)::bigint::text, encode(before, 'hex'))) AS wrong
+                                                               (extract(epoch FROM occurred_at) * 1000000)::bigint::text, encode(document_hash, 'hex'), salt::text,
+                                                               encode(before, 'hex'))) AS wrong
   FROM (SELECT *, lag(self_hash) OVER chain AS before, lag(sequence) OVER chain AS last FROM billing.invoice_events WINDOW chain AS (PARTITION BY tenant_id, invoice_id ORDER BY sequence)) AS e;
 SELECT count(*) AS without_events FROM billing.invoices i WHERE i.status <> (SELECT e.to_status FROM billing.invoice_events e WHERE e.tenant_id = i.tenant_id AND e.invoice_id = i.invoice_id ORDER BY e.sequence DESC LIMIT 1);
 SELECT sequence, from_status, to_status, total_minor, actor = session_user AS by_me, reason FROM billing.invoice_events WHERE invoice_id = (SELECT invoice_id FROM billing.invoices WHERE number = :'may') ORDER BY 1;

@@ -52,15 +52,34 @@ SELECT billing.json_hash('{"b": 1.0, "a": "â‚¬"}') = sha256(convert_to('{"a":"â‚
 SELECT billing.json_hash('[-1e400]');
 \echo :LAST_ERROR_SQLSTATE
 
--- A digest over rows, in the order asked for.
-SELECT billing.digest_agg(v ORDER BY v) = sha256('\x00000001010000000102000000020303') AS ordered,
-       billing.digest_agg(v ORDER BY v DESC) = sha256('\x00000002030300000001020000000101') AS reversed
-  FROM (VALUES ('\x02'::bytea), ('\x0303'), (NULL), ('\x01')) AS rows (v);
-SELECT billing.digest_agg(v) = sha256('') AS of_nothing FROM (SELECT '\x'::bytea) AS none (v) WHERE false;
-SELECT billing.digest_agg(NULL) = sha256('') AS of_nulls;
-SELECT count(DISTINCT digest) AS digests
-  FROM (SELECT i % 1000 AS g, billing.digest_agg(decode(lpad(to_hex(i), 8, '0'), 'hex') ORDER BY i) AS digest
+-- The root over rows, in the order asked for, as RFC 6962 2.1 writes it.
+CREATE TEMP TABLE tree AS
+SELECT n, billing.leaf_hash(decode(lpad(to_hex(n), 2, '0'), 'hex')) AS leaf FROM generate_series(1, 3) n;
+SELECT leaf = sha256('\x0001') AS leaf_as_written FROM tree WHERE n = 1;
+SELECT billing.merkle_agg(leaf ORDER BY n) = sha256('\x01'::bytea || sha256('\x01'::bytea || sha256('\x0001') || sha256('\x0002')) || sha256('\x0003')) AS ordered,
+       billing.merkle_agg(leaf ORDER BY n) <> billing.merkle_agg(leaf ORDER BY n DESC) AS order_counts,
+       billing.merkle_agg(leaf) FILTER (WHERE n = 2) = sha256('\x0002') AS of_one,
+       billing.merkle_agg(leaf) FILTER (WHERE n = 4) = sha256('') AS of_none
+  FROM tree;
+SELECT billing.merkle_agg(NULL);
+SELECT billing.merkle_agg('\x01');
+SELECT count(DISTINCT root) AS roots
+  FROM (SELECT i % 1000 AS g, billing.merkle_agg(sha256(decode(lpad(to_hex(i), 8, '0'), 'hex')) ORDER BY i) AS root
           FROM generate_series(1, 20000) i GROUP BY i % 1000) groups;
+
+-- Canonical bytes: every type, NULL left out, empty text not.
+SELECT billing.leaf_canon('k', 1::smallint, -2) = 'billing/v1/k\012'::bytea || '\x00010100000008000000000000000100020100000008fffffffffffffffe' AS integers,
+       billing.leaf_canon('k', true, DATE '1970-01-02') = 'billing/v1/k\012'::bytea || '\x000101000000080000000000000001000201000000080000000000000001' AS boolean_and_day,
+       billing.leaf_canon('k', timestamptz '1970-01-01 00:00:01+00', 10.500) = 'billing/v1/k\012'::bytea || '\x0001020000000800000000000f42400002030000000431302e35' AS time_and_decimal,
+       billing.leaf_canon('k', NULL::text, ''::text, '{"b": 1, "a": []}'::jsonb) = 'billing/v1/k\012'::bytea || '\x000204000000000003050000000e' || '{"a":[],"b":1}' AS text_and_json,
+       billing.leaf_canon('k', '\x00ff'::bytea, '00000000-0000-0000-0000-0000000000ff'::uuid)
+     = 'billing/v1/k\012'::bytea || '\x0001060000000200ff00020600000010000000000000000000000000000000ff' AS bytes;
+SELECT billing.leaf_canon('k', '1 day'::interval);
+SELECT billing.leaf_canon('k', 'infinity'::date);
+SELECT billing.leaf_canon('k', 'infinity'::timestamptz);
+SELECT billing.leaf_canon('k', 'NaN'::numeric);
+SELECT billing.leaf_canon(NULL, 1);
+SELECT billing.leaf_canon('k', VARIADIC ARRAY[1]);
 
 -- The leaf of a usage record: bytes written out, and no setting changes it.
 CREATE TEMP TABLE leaf AS

@@ -48,9 +48,11 @@ CREATE TABLE billing.plan_versions (
     created_at    timestamptz NOT NULL DEFAULT now(),
     published_at  timestamptz,
     retired_at    timestamptz,
+    log_xid       xid8,
     PRIMARY KEY (plan_id, version),
     CHECK ((status = 'draft') = (plan_hash IS NULL)),
     CHECK ((status = 'draft') = (published_at IS NULL)),
+    CHECK ((status = 'draft') = (log_xid IS NULL)),
     CHECK ((status = 'retired') = (retired_at IS NOT NULL))
 );
 COMMENT ON TABLE  billing.plan_versions IS 'The terms of a plan: draft -> published -> retired. Published terms never change; a subscription stays on its version until it is moved.';
@@ -63,6 +65,8 @@ COMMENT ON COLUMN billing.plan_versions.plan_hash IS 'SHA-256 of the RFC 8785 JS
 COMMENT ON COLUMN billing.plan_versions.created_at IS 'When the draft was opened.';
 COMMENT ON COLUMN billing.plan_versions.published_at IS 'When it was published.';
 COMMENT ON COLUMN billing.plan_versions.retired_at IS 'When it was retired.';
+COMMENT ON COLUMN billing.plan_versions.log_xid IS 'Transaction that published it, offset added.';
+CREATE INDEX plan_versions_log ON billing.plan_versions (log_xid, plan_id, version);
 
 CREATE TABLE billing.charges (
     plan_id    text     COLLATE "C" NOT NULL,

@@ -93,7 +93,7 @@ BEGIN
                 HINT = 'Add what it charges for with billing.add_charge().';
         END IF;
         UPDATE billing.plan_versions v
-           SET status = 'published', published_at = now(), plan_hash = billing.json_hash(billing.plan_document(v.plan_id, v.version))
+           SET status = 'published', published_at = now(), log_xid = billing.log_xid(), plan_hash = billing.json_hash(billing.plan_document(v.plan_id, v.version))
          WHERE v.plan_id = publish_plan.plan AND v.version = newest.version
         RETURNING v.* INTO newest;
     END IF;

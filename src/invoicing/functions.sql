@@ -10,15 +10,15 @@ COMMENT ON FUNCTION billing.guard_invoice_line() IS 'Internal: trigger that refu
 
 -- Plain SQL without settings of its own, so that it is inlined into the statements that write events.
 CREATE FUNCTION billing.chain_invoice_event(tenant text, invoice uuid, last_sequence integer, last_hash bytea, from_status text, to_status text,
-                                            total_minor bigint, actor text, reason text, occurred_at timestamptz)
+                                            total_minor bigint, actor text, reason text, occurred_at timestamptz, document_hash bytea, salt uuid)
 RETURNS TABLE (tenant_id text, invoice_id uuid, sequence integer, event_from text, event_to text, event_total bigint,
-               event_actor text, event_reason text, event_at timestamptz, prev_hash bytea, self_hash bytea)
+               event_actor text, event_reason text, event_at timestamptz, event_document bytea, event_salt uuid, prev_hash bytea, self_hash bytea)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT $1, $2, coalesce($3, 0) + 1, $5, $6, $7, $8, $9, $10, coalesce($4, '\x0000000000000000000000000000000000000000000000000000000000000000'::bytea),
+    SELECT $1, $2, coalesce($3, 0) + 1, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($4, '\x0000000000000000000000000000000000000000000000000000000000000000'::bytea),
            billing.fingerprint($1, $2::text, (coalesce($3, 0) + 1)::text, $5, $6, $7::text, $8, $9,
-                               (extract(epoch FROM $10) * 1000000)::bigint::text, encode($4, 'hex'))
+                               (extract(epoch FROM $10) * 1000000)::bigint::text, encode($11, 'hex'), $12::text, encode($4, 'hex'))
 $$;
-COMMENT ON FUNCTION billing.chain_invoice_event(text, uuid, integer, bytea, text, text, bigint, text, text, timestamptz) IS
+COMMENT ON FUNCTION billing.chain_invoice_event(text, uuid, integer, bytea, text, text, bigint, text, text, timestamptz, bytea, uuid) IS
 'Internal: the next row of an invoice''s event chain, after the event with last_sequence and last_hash (NULL for the first). self_hash covers every column before it and prev_hash.';
 
 CREATE FUNCTION billing.invoice_batch(due_by date, first_tenant text, last_tenant text, replay_id uuid, finalize boolean,

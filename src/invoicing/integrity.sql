@@ -38,7 +38,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
     SELECT 'event chains hold', e.tenant_id, format('event %s of invoice %s', e.sequence, e.invoice_id)
       FROM (SELECT *, lag(ev.sequence) OVER chain AS last_sequence, lag(ev.self_hash) OVER chain AS last_hash
               FROM billing.invoice_events ev WINDOW chain AS (PARTITION BY ev.tenant_id, ev.invoice_id ORDER BY ev.sequence)) AS e
-     CROSS JOIN LATERAL billing.chain_invoice_event(e.tenant_id, e.invoice_id, e.last_sequence, e.last_hash, e.from_status, e.to_status, e.total_minor, e.actor, e.reason, e.occurred_at) AS c
+     CROSS JOIN LATERAL billing.chain_invoice_event(e.tenant_id, e.invoice_id, e.last_sequence, e.last_hash, e.from_status, e.to_status, e.total_minor, e.actor, e.reason, e.occurred_at, e.document_hash, e.salt) AS c
      WHERE (c.sequence, c.prev_hash, c.self_hash) IS DISTINCT FROM (e.sequence, e.prev_hash, e.self_hash)
     UNION ALL
     SELECT 'events tell the status', i.tenant_id, format('invoice %s is %s, its last event says %s', i.invoice_id, i.status, e.to_status)

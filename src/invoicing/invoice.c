@@ -18,15 +18,6 @@
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
 
-/* What identifies an invoice, and its state as read under the caller's lock. */
-typedef struct InvoiceKey
-{
-	Datum tenant_id;  /* text */
-	Datum invoice_id; /* uuid */
-	DateADT invoice_date;
-	const char *status;
-} InvoiceKey;
-
 static const char *const FIND_INVOICE =
 	"SELECT i.tenant_id, i.invoice_id, i.invoice_date, i.status FROM billing.invoices i"
 	" WHERE %s AND ($2 IS NULL OR i.tenant_id = $2)";
@@ -67,8 +58,8 @@ find_invoice(Datum reference, const Datum *tenant)
 	return key;
 }
 
-static InvoiceKey
-find_invoice_argument(FunctionCallInfo fcinfo, int reference, int tenant)
+InvoiceKey
+invoice_find_argument(FunctionCallInfo fcinfo, int reference, int tenant)
 {
 	Datum tenant_id = PG_ARGISNULL(tenant) ? (Datum) 0 : PG_GETARG_DATUM(tenant);
 
@@ -125,7 +116,7 @@ BILLING_FUNCTION(billing_finalize_invoice)
 
 	billing_spi_connect();
 	billing_lock_stage("billing_run");
-	key = find_invoice_argument(fcinfo, 0, 1);
+	key = invoice_find_argument(fcinfo, 0, 1);
 	range.first = range.last = key.tenant_id;
 	if (strcmp(key.status, "finalized") != 0)
 	{
@@ -175,7 +166,7 @@ BILLING_FUNCTION(billing_void_invoice)
 				errmsg("voiding an invoice needs a reason"));
 	billing_spi_connect();
 	billing_lock_stage("billing_run");
-	key = find_invoice_argument(fcinfo, 0, 2);
+	key = invoice_find_argument(fcinfo, 0, 2);
 	require_status(&key, "finalized", "voided", PG_GETARG_DATUM(0));
 	void_invoice(&key, PG_GETARG_DATUM(1));
 	billing_spi_finish();
@@ -199,7 +190,7 @@ BILLING_FUNCTION(billing_invoice_document)
 	char *document;
 
 	billing_spi_connect();
-	key = find_invoice_argument(fcinfo, 0, 1);
+	key = invoice_find_argument(fcinfo, 0, 1);
 	document = keep_string(invoice_document(key.tenant_id, key.invoice_id));
 	billing_spi_finish();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(document)));

@@ -76,10 +76,12 @@ invoicing_finalize(DateADT due_by, TenantRange range, const Datum *invoice_id)
 					  session_user_name(),
 					  TimestampTzGetDatum(GetCurrentTimestamp())};
 	const char *nulls = invoice_id ? "      " : "   n  ";
+	const char *sql;
 
-	billing_spi_run(
-		billing_sql_fill(SQL_INVOICING_FINALIZE, "@insert@", ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES)),
-		lengthof(types), types, values, nulls);
+	sql = billing_sql_fill(SQL_INVOICING_FINALIZE, "@insert@", ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES));
+	sql = billing_sql_fill(sql, "@invoice_canon@", SQL_INVOICING_INVOICE_CANON);
+	sql = billing_sql_fill(sql, "@line_canon@", SQL_INVOICING_LINE_CANON);
+	billing_spi_run(sql, lengthof(types), types, values, nulls);
 	return result_count(1);
 }
 

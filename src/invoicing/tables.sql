@@ -157,11 +157,15 @@ CREATE TABLE billing.invoice_events (
     actor       text        NOT NULL,
     reason      text,
     occurred_at timestamptz NOT NULL,
+    document_hash bytea     CHECK (length(document_hash) = 32),
+    salt        uuid        NOT NULL DEFAULT gen_random_uuid(),
     prev_hash   bytea       NOT NULL CHECK (length(prev_hash) = 32),
     self_hash   bytea       NOT NULL CHECK (length(self_hash) = 32),
     log_xid     xid8        NOT NULL DEFAULT billing.log_xid(),
-    PRIMARY KEY (tenant_id, invoice_id, sequence)
+    PRIMARY KEY (tenant_id, invoice_id, sequence),
+    CHECK ((document_hash IS NOT NULL) = (from_status IS NOT DISTINCT FROM 'draft' AND to_status = 'finalized'))
 );
+CREATE INDEX invoice_events_log ON billing.invoice_events (log_xid, tenant_id, invoice_id, sequence);
 COMMENT ON TABLE  billing.invoice_events IS 'Every transition of every invoice, append-only and chained by hash.';
 COMMENT ON COLUMN billing.invoice_events.tenant_id IS 'Whose.';
 COMMENT ON COLUMN billing.invoice_events.invoice_id IS 'The invoice.';
@@ -172,6 +176,8 @@ COMMENT ON COLUMN billing.invoice_events.total_minor IS 'The invoice''s total th
 COMMENT ON COLUMN billing.invoice_events.actor IS 'Session user who did it.';
 COMMENT ON COLUMN billing.invoice_events.reason IS 'Why, as given.';
 COMMENT ON COLUMN billing.invoice_events.occurred_at IS 'When.';
+COMMENT ON COLUMN billing.invoice_events.document_hash IS 'When a draft is finalized: Merkle root (RFC 6962) over the invoice and its lines in the order of line_no, leaves of the kinds invoice and invoice_line.';
+COMMENT ON COLUMN billing.invoice_events.salt IS 'Random, so that nobody who has the row''s hash can guess its contents.';
 COMMENT ON COLUMN billing.invoice_events.prev_hash IS 'self_hash of the event before; 32 zero bytes for the first.';
 COMMENT ON COLUMN billing.invoice_events.self_hash IS 'SHA-256 of this row''s contents and prev_hash.';
 COMMENT ON COLUMN billing.invoice_events.log_xid IS 'Transaction that wrote it, offset added.';

@@ -77,6 +77,8 @@ CREATE TABLE billing.ledger_entries (
     CHECK (debit_account <> credit_account)
 ) PARTITION BY RANGE (posted_on);
 CREATE INDEX ledger_entries_tenant ON billing.ledger_entries (tenant_id, account_id, currency);
+-- In the order of insertion, so at its right edge: the log is sealed in it, and one block of a large transaction found by it.
+CREATE INDEX ledger_entries_log ON billing.ledger_entries (log_xid, posted_on, tenant_id, entry_id);
 CREATE INDEX ledger_entries_reversal ON billing.ledger_entries (tenant_id, source_id) WHERE source = 'reversal';
 COMMENT ON TABLE  billing.ledger_entries IS 'The ledger, append-only: each row moves one positive amount from the credited to the debited account of one tenant account. A correction is another row. Written by post_* functions, rating and invoicing only.';
 COMMENT ON COLUMN billing.ledger_entries.posted_on IS 'Accounting date, a UTC day.';

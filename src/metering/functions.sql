@@ -56,15 +56,16 @@ $$;
 COMMENT ON FUNCTION billing.usage_events(numeric, text) IS 'Internal: what a row adds to a meter that counts events: an event 1, a correction -1, 0 or 1 by the sign of its quantity.';
 
 CREATE FUNCTION billing.checkpoint_hash(tenant_id text, sequence bigint, window_no bigint, rows_processed bigint, first_day date, last_day date,
-                                        digest bytea, prev_hash bytea, created_at timestamptz) RETURNS bytea
+                                        digest bytea, counts_digest bytea, salt uuid, prev_hash bytea, created_at timestamptz) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
 SELECT billing.fingerprint('count_sync', tenant_id, sequence::pg_catalog.text, window_no::pg_catalog.text, rows_processed::pg_catalog.text,
                            (first_day OPERATOR(pg_catalog.-) '1970-01-01'::pg_catalog.date)::pg_catalog.text,
                            (last_day OPERATOR(pg_catalog.-) '1970-01-01'::pg_catalog.date)::pg_catalog.text,
-                           pg_catalog.encode(digest, 'hex'), pg_catalog.encode(prev_hash, 'hex'),
+                           pg_catalog.encode(digest, 'hex'), pg_catalog.encode(counts_digest, 'hex'), salt::pg_catalog.text,
+                           pg_catalog.encode(prev_hash, 'hex'),
                            EXTRACT(epoch FROM created_at)::pg_catalog.text)
 $$;
-COMMENT ON FUNCTION billing.checkpoint_hash(text, bigint, bigint, bigint, date, date, bytea, bytea, timestamptz) IS 'Internal: self_hash of a row of count_sync_checkpoint_events, of every column but log_xid: billing.fingerprint() of count_sync, tenant, sequence, window, rows, both days as days since 1970-01-01, digest and prev_hash in hex, created_at as seconds since 1970-01-01 UTC with 6 decimals.';
+COMMENT ON FUNCTION billing.checkpoint_hash(text, bigint, bigint, bigint, date, date, bytea, bytea, uuid, bytea, timestamptz) IS 'Internal: self_hash of a row of count_sync_checkpoint_events, of every column but log_xid: billing.fingerprint() of count_sync, tenant, sequence, window, rows, both days as days since 1970-01-01, digest and counts_digest in hex, salt, prev_hash in hex, created_at as seconds since 1970-01-01 UTC with 6 decimals.';
 
 -- Estimates of rows just written are too low, and a nested loop over a million rows that were thought to be one never ends. That makes
 -- the planner's costs meaningless where a loop is wanted all the same, so they must not start the JIT compiler either.

@@ -19,13 +19,14 @@ put_results(ReturnSetInfo *result)
 
 BILLING_FUNCTION(billing_replay_count_sync)
 {
-	Oid types[] = {TEXTOID};
-	Datum values[] = {PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0)};
-	const char *nulls = PG_ARGISNULL(0) ? "n" : " ";
+	Oid types[] = {TEXTOID, DATEOID, DATEOID};
+	Datum values[] = {PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0), (Datum) 0, (Datum) 0};
+	const char *nulls = PG_ARGISNULL(0) ? "nnn" : " nn";
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
-	billing_spi_run(SQL_METERING_REPLAY, 1, types, values, nulls);
+	billing_spi_run(psprintf("%s%s", SQL_METERING_USAGE_WINDOWS, SQL_METERING_REPLAY), lengthof(types), types,
+					values, nulls);
 	put_results((ReturnSetInfo *) fcinfo->resultinfo);
 	billing_spi_finish();
 	PG_RETURN_NULL();

@@ -17,7 +17,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/timestamp.h"
@@ -49,23 +48,6 @@ typedef struct CountWindow
 } CountWindow;
 
 static void
-check_transaction(void)
-{
-	const char *problem = NULL;
-
-	if (RecoveryInProgress())
-		problem = "This server is in recovery.";
-	else if (XactIsoLevel != XACT_READ_COMMITTED)
-		problem = "The isolation level is not READ COMMITTED.";
-	else if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		problem = "The transaction has written already.";
-	if (problem != NULL)
-		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_TRANSACTION),
-				errmsg("counts cannot be synced in this transaction"), errdetail("%s", problem),
-				errhint("Call billing.sync_counts() alone, in a READ COMMITTED transaction of its own."));
-}
-
-static void
 read_edges(Datum *values)
 {
 	if (billing_spi_exec(SQL_METERING_SYNC_EDGES) != 1)
@@ -95,7 +77,7 @@ counts_sync(void)
 	Datum values[SYNC_PARAMETERS];
 	CountWindow window = {0};
 
-	check_transaction();
+	billing_require_window_transaction("counts cannot be synced", "billing.sync_counts()");
 	billing_spi_connect();
 	billing_lock_stage("count_sync");
 	ForceSyncCommit();

@@ -95,6 +95,8 @@ CREATE TABLE billing.count_sync_checkpoint_events (
     first_day      date        NOT NULL,
     last_day       date        NOT NULL,
     digest         bytea       NOT NULL CHECK (length(digest) = 32),
+    counts_digest  bytea       NOT NULL CHECK (length(counts_digest) = 32),
+    salt           uuid        NOT NULL DEFAULT gen_random_uuid(),
     prev_hash      bytea       NOT NULL CHECK (length(prev_hash) = 32),
     self_hash      bytea       NOT NULL CHECK (length(self_hash) = 32),
     created_at     timestamptz NOT NULL,
@@ -102,6 +104,7 @@ CREATE TABLE billing.count_sync_checkpoint_events (
     PRIMARY KEY (tenant_id, sequence)
 );
 CREATE UNIQUE INDEX ON billing.count_sync_checkpoint_events (tenant_id, window_no);
+CREATE INDEX count_sync_checkpoint_events_log ON billing.count_sync_checkpoint_events (log_xid, tenant_id, sequence);
 COMMENT ON TABLE  billing.count_sync_checkpoint_events IS 'Each tenant''s append-only chain: one row per window that counted rows of the tenant.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.tenant_id IS 'Whose chain.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.sequence IS 'Place in the chain, from 1.';
@@ -109,7 +112,9 @@ COMMENT ON COLUMN billing.count_sync_checkpoint_events.window_no IS 'The window.
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.rows_processed IS 'Usage rows of the tenant it counted.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.first_day IS 'Earliest UTC day among them: what rating must look at again.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.last_day IS 'Latest UTC day among them.';
-COMMENT ON COLUMN billing.count_sync_checkpoint_events.digest IS 'SHA-256 over the rows in the order (occurred_at, meter_id, event_id).';
+COMMENT ON COLUMN billing.count_sync_checkpoint_events.digest IS 'Merkle root (RFC 6962) over billing.usage_leaf() of the rows in the order (occurred_at, meter_id, event_id).';
+COMMENT ON COLUMN billing.count_sync_checkpoint_events.counts_digest IS 'Merkle root (RFC 6962) over what the window added to daily_counts: per day, account, meter and dimensions a leaf of kind count, in the order (day, account_id, meter_id, canonical JSON of dimensions).';
+COMMENT ON COLUMN billing.count_sync_checkpoint_events.salt IS 'Random, so that nobody who has the row''s hash can guess its contents.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.prev_hash IS 'self_hash of the event before; 32 zero bytes for the first.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.self_hash IS 'SHA-256 of this row''s contents and prev_hash.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.created_at IS 'When the window was taken.';

@@ -17,21 +17,12 @@
 #include "ledger/ledger.h"
 #include "rating/rating.h"
 
-static const Oid rate_types[] = {DATEOID, TEXTOID, TEXTOID, INT8OID};
-
-static int64
-last_window(void)
-{
-	bool isnull;
-
-	billing_spi_exec("SELECT coalesce(max(window_no), 0) FROM billing.count_windows");
-	return DatumGetInt64(billing_spi_value(0, 1, &isnull));
-}
+static const Oid rate_types[] = {DATEOID, TEXTOID, TEXTOID};
 
 int64
 rating_rate(DateADT day, TenantRange range)
 {
-	Datum values[] = {DateADTGetDatum(day), range.first, range.last, Int64GetDatum(last_window())};
+	Datum values[] = {DateADTGetDatum(day), range.first, range.last};
 	char *head = billing_sql_fill(SQL_RATING_RATED_NOW, "@daily_counts@", "billing.daily_counts");
 	char *sql = psprintf("%s%s, posted AS (%s RETURNING 1)\n"
 						 "SELECT (SELECT count(*) FROM new_lines), (SELECT count(*) FROM posted)",

@@ -117,6 +117,20 @@
 /* No such product. */
 #define ERRCODE_BILLING_UNKNOWN_PRODUCT BILLING_SQLSTATE('4', '5', '2')
 
+/* No row with that key, for a proof. */
+#define ERRCODE_BILLING_UNKNOWN_ROW BILLING_SQLSTATE('4', '5', '3')
+
+/* ---- Evidence. ---- */
+
+/* What is to be proved is in no checkpoint, or in no signed one, yet. */
+#define ERRCODE_BILLING_NOT_SEALED BILLING_SQLSTATE('4', '5', '4')
+
+/* A malformed note, or a signature that does not hold. */
+#define ERRCODE_BILLING_INVALID_NOTE BILLING_SQLSTATE('4', '5', '5')
+
+/* The signing key cannot be used: its file, its form, or not the registered one. */
+#define ERRCODE_BILLING_SIGNING_KEY BILLING_SQLSTATE('4', '5', '6')
+
 /* ---- What must never happen did. ---- */
 
 /* A defect of billing: please report it. */

@@ -31,6 +31,19 @@ LANGUAGE C STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'billing_log_snapshot';
 COMMENT ON FUNCTION billing.log_snapshot() IS 'Internal: pg_current_snapshot() with the incarnation''s offset added, comparable with log_xid. Errors: MB425, MB426.';
 
+-- A transaction's own id is not in its own snapshot's list of running ones, as if it had been committed; it is added, because
+-- rows this transaction writes later are not in the window.
+CREATE FUNCTION billing.window_edge() RETURNS pg_snapshot
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN own >= pg_snapshot_xmax(snapshot) THEN snapshot
+                ELSE format('%s:%s:%s', least(own, pg_snapshot_xmin(snapshot)), pg_snapshot_xmax(snapshot),
+                            (SELECT string_agg(running::text, ',' ORDER BY running)
+                               FROM (SELECT own UNION SELECT pg_snapshot_xip(snapshot)) AS r (running)))::pg_snapshot
+           END
+      FROM (SELECT billing.log_snapshot() AS snapshot, billing.log_xid() AS own) AS this
+$$;
+COMMENT ON FUNCTION billing.window_edge() IS 'Internal: billing.log_snapshot() as the upper edge of a window that this transaction takes: its own id counts as running. Errors: MB425, MB426.';
+
 CREATE FUNCTION billing.current_incarnation() RETURNS integer
 LANGUAGE C STABLE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'billing_incarnation';
@@ -113,10 +126,11 @@ CREATE FUNCTION billing.finish_install() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO billing.incarnations
-    SELECT 1, system_identifier::text, 0, now(), 'install' FROM pg_control_system()
+    SELECT 1, system_identifier::text, 0, now(), 'install', pg_current_xact_id() FROM pg_control_system()
     ON CONFLICT DO NOTHING;
     PERFORM billing.ensure_partitions((now() AT TIME ZONE 'UTC' - interval '2 months')::date, (now() AT TIME ZONE 'UTC' + interval '3 months')::date);
     GRANT SELECT ON ALL TABLES IN SCHEMA billing TO billing_auditor;
+    PERFORM billing.record_schema('install');
 END
 $$;
 COMMENT ON FUNCTION billing.finish_install() IS 'Internal: last step of billing.install().';
@@ -135,7 +149,8 @@ BEGIN
         EXECUTE format('SELECT max(log_xid::text::bigint) FROM %s', relation) INTO one;
         highest := greatest(highest, one);
     END LOOP;
-    SELECT greatest(highest, max(pg_snapshot_xmax(snapshot)::text::bigint)) INTO highest FROM billing.count_windows;
+    SELECT greatest(highest, max(pg_snapshot_xmax(w.snapshot)::text::bigint)) INTO highest
+      FROM (SELECT snapshot FROM billing.count_windows UNION ALL SELECT snapshot FROM billing.checkpoints) AS w;
     RETURN highest;
 END
 $$;
@@ -157,7 +172,8 @@ BEGIN
     END IF;
     highest := billing.highest_log_xid();
     next_offset := CASE WHEN pg_current_xact_id()::text::bigint + last.xid_offset > highest THEN last.xid_offset ELSE highest END;
-    INSERT INTO billing.incarnations VALUES (last.incarnation + 1, running, next_offset, now(), reason);
+    INSERT INTO billing.incarnations VALUES (last.incarnation + 1, running, next_offset, now(), reason,
+                                             (pg_current_xact_id()::text::bigint + next_offset)::text::xid8);
     RETURN last.incarnation + 1;
 END
 $$;

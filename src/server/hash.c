@@ -1,5 +1,5 @@
 /*
- * hash.c: fingerprints, canonical JSON, and the hashes that evidence is made of.
+ * hash.c: fingerprints and canonical JSON.
  *
  * Every encoding here is a function of the stored values alone: no DateStyle, TimeZone, locale or client_encoding
  * changes a byte of it.
@@ -7,16 +7,11 @@
 #include "postgres.h"
 
 #include "access/tupmacs.h"
-#include "datatype/timestamp.h"
-#include "common/int.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
 
 #include "core/json.h"
-#include "core/leaf.h"
 #include "server/hash.h"
 #include "server/server.h"
 
@@ -24,15 +19,6 @@
 
 /* Fingerprints of up to this many parts need no allocation for the list. */
 #define PARTS_ON_STACK 16
-
-/* Microseconds from 1970-01-01 to PostgreSQL's epoch, 2000-01-01. */
-#define EPOCH_SHIFT ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
-typedef struct DigestAggregate
-{
-	DigestContext *digest;
-	MemoryContextCallback callback;
-} DigestAggregate;
 
 void
 billing_check_digest(DigestStatus status)
@@ -215,111 +201,4 @@ json_hash(Jsonb *document)
 BILLING_FUNCTION(billing_json_hash)
 {
 	PG_RETURN_BYTEA_P(json_hash(PG_GETARG_JSONB_P(0)));
-}
-
-static void
-free_aggregate(void *argument)
-{
-	digest_free(((DigestAggregate *) argument)->digest);
-}
-
-/* The context lives outside PostgreSQL's memory, so the aggregate's memory context frees it when it goes. */
-static DigestAggregate *
-new_aggregate(MemoryContext memory)
-{
-	DigestAggregate *aggregate = MemoryContextAllocZero(memory, sizeof(DigestAggregate));
-
-	aggregate->callback.func = free_aggregate;
-	aggregate->callback.arg = aggregate;
-	MemoryContextRegisterResetCallback(memory, &aggregate->callback);
-	billing_check_digest(digest_create(&aggregate->digest));
-	return aggregate;
-}
-
-BILLING_FUNCTION(billing_digest_agg_step)
-{
-	MemoryContext memory;
-	DigestAggregate *aggregate = PG_ARGISNULL(0) ? NULL : (DigestAggregate *) PG_GETARG_POINTER(0);
-	bytea *value = PG_ARGISNULL(1) ? NULL : PG_GETARG_BYTEA_PP(1);
-
-	if (!AggCheckCallContext(fcinfo, &memory))
-		elog(ERROR, "billing_digest_agg_step called outside an aggregate");
-	if (aggregate == NULL)
-		aggregate = new_aggregate(memory);
-	if (value != NULL)
-		billing_check_digest(digest_update_part(aggregate->digest,
-												(DigestPart){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)}));
-	PG_RETURN_POINTER(aggregate);
-}
-
-BILLING_FUNCTION(billing_digest_agg_final)
-{
-	uint8_t hash[DIGEST_SIZE];
-
-	if (PG_ARGISNULL(0))
-		PG_RETURN_BYTEA_P(hash_parts(NULL, 0));
-	billing_check_digest(digest_final(((DigestAggregate *) PG_GETARG_POINTER(0))->digest, hash));
-	PG_RETURN_BYTEA_P(billing_hash_bytea(hash));
-}
-
-/* Microseconds since 1970-01-01 00:00 UTC. */
-static int64
-unix_microseconds(TimestampTz instant)
-{
-	int64 microseconds;
-
-	if (TIMESTAMP_NOT_FINITE(instant) || pg_add_s64_overflow(instant, EPOCH_SHIFT, &microseconds))
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
-				errmsg("time of usage is out of range: %s",
-					   DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(instant)))));
-	return microseconds;
-}
-
-/* Plain decimal text without an exponent and without zeros at the end of a fraction. */
-static char *
-canonical_decimal(Numeric value)
-{
-	if (numeric_is_nan(value) || numeric_is_inf(value))
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_QUANTITY),
-				errmsg("quantity is not a finite number: %s", numeric_normalize(value)));
-	return numeric_normalize(value);
-}
-
-static void
-add_text(DigestContext *context, uint16_t number, text *value)
-{
-	billing_check_digest(
-		leaf_column(context, number, LEAF_TEXT, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
-}
-
-/* Canonical JSON comes first: between begin and end the context serves the leaf alone. */
-static bytea *
-usage_leaf(FunctionCallInfo fcinfo)
-{
-	DigestContext *context = billing_digest_context();
-	uint8_t hash[DIGEST_SIZE];
-	size_t json_length = 0;
-	int64 instant = PG_ARGISNULL(3) ? 0 : unix_microseconds(PG_GETARG_TIMESTAMPTZ(3));
-	char *decimal = PG_ARGISNULL(4) ? NULL : canonical_decimal(PG_GETARG_NUMERIC(4));
-	char *json = PG_ARGISNULL(5) ? NULL : billing_canonical_json(PG_GETARG_JSONB_P(5), &json_length);
-
-	billing_check_digest(leaf_begin(context, "usage"));
-	for (int i = 0; i < 3; i++)
-		if (!PG_ARGISNULL(i))
-			add_text(context, i + 1, PG_GETARG_TEXT_PP(i));
-	if (!PG_ARGISNULL(3))
-		billing_check_digest(leaf_integer(context, 4, LEAF_TIME, instant));
-	if (decimal != NULL)
-		billing_check_digest(leaf_column(context, 5, LEAF_DECIMAL, decimal, strlen(decimal)));
-	if (json != NULL)
-		billing_check_digest(leaf_column(context, 6, LEAF_JSON, json, json_length));
-	if (!PG_ARGISNULL(6))
-		add_text(context, 7, PG_GETARG_TEXT_PP(6));
-	billing_check_digest(leaf_end(context, hash));
-	return billing_hash_bytea(hash);
-}
-
-BILLING_FUNCTION(billing_usage_leaf)
-{
-	PG_RETURN_BYTEA_P(usage_leaf(fcinfo));
 }

@@ -5,6 +5,7 @@
 #define BILLING_HASH_H
 
 #include "core/digest.h"
+#include "core/merkle.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
@@ -13,6 +14,9 @@ extern DigestContext *billing_digest_context(void);
 
 /* Raises unless status is DIGEST_OK. */
 extern void billing_check_digest(DigestStatus status);
+
+/* Raises unless status is MERKLE_OK. */
+extern void billing_check_merkle(MerkleStatus status);
 
 /* RFC 8785 bytes of a document, palloc'd, with *length set. Raises MB400 when it has no canonical form. */
 extern char *billing_canonical_json(Jsonb *document, size_t *length);

@@ -37,27 +37,40 @@ CREATE FUNCTION billing.usage_leaf(meter_id text, event_id text, account_id text
 COMMENT ON FUNCTION billing.usage_leaf(text, text, text, timestamptz, numeric, jsonb, text) IS
     'The leaf of a usage record in a Merkle tree (RFC 6962 2.1), whatever the session''s settings: SHA-256 (32 bytes) over a zero byte, ''billing/v1/usage'' and a line feed, then each argument that is not NULL: its position from 1 in 2 bytes, its type in 1 byte, its length in 4 bytes, most significant first, and its value. Types: 4 text as stored; 2 time, microseconds since 1970-01-01 UTC in 8 bytes; 3 quantity, plain decimal text without trailing zeros; 5 dimensions, canonical JSON (RFC 8785). MB400 for a time that is infinite or beyond 64 bits and for dimensions without canonical form, MB415 for a quantity that is NaN or infinite.';
 
-CREATE FUNCTION billing.digest_agg_step(internal, bytea) RETURNS internal
+CREATE FUNCTION billing.leaf_canon(kind text, VARIADIC columns "any") RETURNS bytea
     LANGUAGE c IMMUTABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'billing_digest_agg_step';
-COMMENT ON FUNCTION billing.digest_agg_step(internal, bytea) IS 'Internal: adds a value to billing.digest_agg().';
+    AS 'MODULE_PATHNAME', 'billing_leaf_canon';
+COMMENT ON FUNCTION billing.leaf_canon(text, "any") IS
+    'The canonical bytes of a row of a kind, whatever the session''s settings: ''billing/v1/'', the kind and a line feed, then each column that is not NULL: its position from 1 in 2 bytes, its type in 1 byte, its length in 4 bytes, most significant first, and its value. Types: 1 integers, dates (days since 1970-01-01) and booleans in 8 bytes; 2 time, microseconds since 1970-01-01 UTC in 8 bytes; 3 numeric, plain decimal text without trailing zeros; 4 text as stored; 5 jsonb, canonical JSON (RFC 8785); 6 bytea, and uuid as 16 bytes. MB400 for another type and for what has no canonical form.';
 
-CREATE FUNCTION billing.digest_agg_final(internal) RETURNS bytea
+CREATE FUNCTION billing.leaf_hash(canon bytea) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'billing_leaf_hash';
+COMMENT ON FUNCTION billing.leaf_hash(bytea) IS 'The hash of a leaf (RFC 6962 2.1): SHA-256 (32 bytes) over a zero byte and canon.';
+
+CREATE FUNCTION billing.merkle_agg_step(internal, bytea) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'billing_digest_agg_final';
-COMMENT ON FUNCTION billing.digest_agg_final(internal) IS 'Internal: the result of billing.digest_agg().';
+    AS 'MODULE_PATHNAME', 'billing_merkle_agg_step';
+COMMENT ON FUNCTION billing.merkle_agg_step(internal, bytea) IS 'Internal: adds a leaf to billing.merkle_agg().';
 
-CREATE AGGREGATE billing.digest_agg(bytea) (
-    SFUNC = billing.digest_agg_step,
+CREATE FUNCTION billing.merkle_agg_final(internal) RETURNS bytea
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'billing_merkle_agg_final';
+COMMENT ON FUNCTION billing.merkle_agg_final(internal) IS 'Internal: the result of billing.merkle_agg().';
+
+CREATE AGGREGATE billing.merkle_agg(bytea) (
+    SFUNC = billing.merkle_agg_step,
     STYPE = internal,
-    FINALFUNC = billing.digest_agg_final,
-    FINALFUNC_MODIFY = READ_WRITE,
+    SSPACE = 2048,
+    FINALFUNC = billing.merkle_agg_final,
+    FINALFUNC_MODIFY = READ_ONLY,
     PARALLEL = SAFE
 );
-COMMENT ON AGGREGATE billing.digest_agg(bytea) IS
-    'SHA-256 (32 bytes) over the values in the order they arrive, so say ORDER BY within the call. Each is encoded as billing.fingerprint() says; NULL values are left out. Of no values: SHA-256 of nothing.';
+COMMENT ON AGGREGATE billing.merkle_agg(bytea) IS
+    'The root (RFC 6962 2.1, 32 bytes) of the tree whose leaves have these hashes, in the order they arrive, so say ORDER BY within the call. Of no leaves: SHA-256 of nothing. MB400 for NULL and for what has not 32 bytes.';
 
 GRANT EXECUTE ON FUNCTION
     billing.uuid_v7(), billing.derive_id(text, text[]), billing.fingerprint(text[]), billing.canonical_json(jsonb), billing.json_hash(jsonb),
-    billing.usage_leaf(text, text, text, timestamptz, numeric, jsonb, text), billing.digest_agg(bytea)
+    billing.usage_leaf(text, text, text, timestamptz, numeric, jsonb, text), billing.leaf_canon(text, "any"),
+    billing.leaf_hash(bytea), billing.merkle_agg(bytea)
     TO billing_admin, billing_operator, billing_auditor, billing_app, billing_loader;

@@ -1,5 +1,5 @@
 /*
- * init.c: the library's magic block.
+ * init.c: the library's magic block, and its settings.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -8,4 +8,14 @@
 
 #pragma GCC visibility push(default)
 PG_MODULE_MAGIC;
+extern void _PG_init(void);
 #pragma GCC visibility pop
+
+/* Each module that has settings defines them by one function. */
+extern void billing_define_evidence_settings(void);
+
+void
+_PG_init(void)
+{
+	billing_define_evidence_settings();
+}

@@ -137,6 +137,7 @@ migrate_tables(void)
 
 	billing_spi_connect();
 	applied = apply_missing_steps();
+	billing_spi_exec("SELECT billing.record_schema('migrate')");
 	billing_spi_finish();
 	if (applied == 0)
 		return "tables are at version " BILLING_VERSION "; nothing to do";

@@ -54,6 +54,13 @@ extern char *billing_spi_text(uint64 row, int column);
 /* Locks the row of `stage` in billing.stage_locks until the transaction ends; MB427 unless READ COMMITTED. */
 extern void billing_lock_stage(const char *stage);
 
+/*
+ * For what takes a window, which must come first in a READ COMMITTED transaction of its own: its snapshot is then newer
+ * than the stage's lock, and it has written no rows that its own snapshot would take for committed. Raises MB427 with
+ * `what` cannot be done, and the hint to call `function` alone.
+ */
+extern void billing_require_window_transaction(const char *what, const char *function);
+
 /* ---- install.c ---- */
 
 /* Whether billing.install() has been run in this database (cached; checked against the catalogue). */

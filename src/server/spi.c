@@ -5,6 +5,7 @@
 #include "fmgr.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
@@ -88,4 +89,21 @@ billing_lock_stage(const char *stage)
 	if (billing_spi_run("SELECT FROM billing.stage_locks WHERE stage = $1 FOR UPDATE", 1, types, values,
 						NULL) != 1)
 		elog(ERROR, "no stage lock \"%s\"", stage);
+}
+
+void
+billing_require_window_transaction(const char *what, const char *function)
+{
+	const char *problem = NULL;
+
+	if (RecoveryInProgress())
+		problem = "This server is in recovery.";
+	else if (XactIsoLevel != XACT_READ_COMMITTED)
+		problem = "The isolation level is not READ COMMITTED.";
+	else if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		problem = "The transaction has written already.";
+	if (problem != NULL)
+		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_TRANSACTION), errmsg("%s in this transaction", what),
+				errdetail("%s", problem),
+				errhint("Call %s alone, in a READ COMMITTED transaction of its own.", function));
 }

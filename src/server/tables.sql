@@ -5,7 +5,8 @@ CREATE TABLE billing.incarnations (
     system_identifier text        COLLATE "C" NOT NULL,
     xid_offset        bigint      NOT NULL CHECK (xid_offset >= 0),
     adopted_at        timestamptz NOT NULL,
-    reason            text        NOT NULL
+    reason            text        NOT NULL,
+    log_xid           xid8        NOT NULL
 );
 COMMENT ON TABLE  billing.incarnations IS 'The clusters this data has lived in, oldest first. The last row must name the running cluster, else every writer refuses with MB426 until billing.adopt_cluster() is called.';
 COMMENT ON COLUMN billing.incarnations.incarnation IS 'Counts from 1; a restore into another cluster opens the next.';
@@ -13,6 +14,7 @@ COMMENT ON COLUMN billing.incarnations.system_identifier IS 'pg_control_system()
 COMMENT ON COLUMN billing.incarnations.xid_offset IS 'Added to every transaction id before it is stored as log_xid, so that ids of a later incarnation are above all earlier ones.';
 COMMENT ON COLUMN billing.incarnations.adopted_at IS 'When this cluster was installed into or adopted.';
 COMMENT ON COLUMN billing.incarnations.reason IS 'install, or what the caller of billing.adopt_cluster() gave.';
+COMMENT ON COLUMN billing.incarnations.log_xid IS 'Transaction that wrote it, its own offset added. No default: billing.log_xid() needs the row.';
 
 CREATE TABLE billing.idempotency_keys (
     tenant_id       text        COLLATE "C" NOT NULL,
@@ -35,8 +37,8 @@ CREATE TABLE billing.stage_locks (
     stage text COLLATE "C" NOT NULL PRIMARY KEY
 );
 COMMENT ON TABLE  billing.stage_locks IS 'One row per stage that only one session may run at a time. The session locks its row FOR UPDATE: a row lock dies with its transaction and works on every node.';
-COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run or partitions.';
-INSERT INTO billing.stage_locks VALUES ('count_sync'), ('billing_run'), ('partitions');
+COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run, partitions or seal.';
+INSERT INTO billing.stage_locks VALUES ('count_sync'), ('billing_run'), ('partitions'), ('seal');
 
 CREATE TABLE billing.partitioned_tables (
     table_name   text   COLLATE "C" NOT NULL PRIMARY KEY,

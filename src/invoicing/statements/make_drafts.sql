@@ -1,7 +1,7 @@
 -- Follows wanted: makes the drafts that are not there, their lines, runs and events.
 -- $4 the call's replay id; $5 who; $6 when.
 , missing AS MATERIALIZED (
-    SELECT w.*, e.legal_entity_id, e.payment_days, encode(w.content_hash, 'hex') AS content
+    SELECT w.*, e.legal_entity_id, e.payment_days, encode(w.content_hash, 'hex') AS content, gen_random_uuid() AS salt
       FROM wanted_invoices w
       JOIN billing.accounts a USING (tenant_id, account_id)
       JOIN billing.legal_entities e USING (legal_entity_id)
@@ -39,13 +39,13 @@
     ON CONFLICT DO NOTHING
 ), new_events AS (
     INSERT INTO billing.invoice_events (tenant_id, invoice_id, sequence, from_status, to_status, total_minor, actor, reason,
-                                        occurred_at, prev_hash, self_hash)
+                                        occurred_at, document_hash, salt, prev_hash, self_hash)
     SELECT c.* FROM missing m
       LEFT JOIN LATERAL (SELECT e.sequence, e.self_hash FROM billing.invoice_events e
                           WHERE e.tenant_id = m.tenant_id AND e.invoice_id = m.invoice_id
                           ORDER BY e.sequence DESC LIMIT 1) AS last ON true
      CROSS JOIN LATERAL billing.chain_invoice_event(m.tenant_id, m.invoice_id, last.sequence, last.self_hash,
-                            CASE WHEN last.sequence IS NOT NULL THEN 'draft' END, 'draft', m.total_minor, $5, NULL, $6) AS c
+                            CASE WHEN last.sequence IS NOT NULL THEN 'draft' END, 'draft', m.total_minor, $5, NULL, $6, NULL, m.salt) AS c
      ORDER BY m.tenant_id, m.invoice_id
 )
 SELECT (SELECT count(*) FROM new_invoices), (SELECT count(*) FROM new_lines)

@@ -1,31 +1,15 @@
--- Recomputes windows, chains and daily counts from usage_records, and returns what differs: tenant_id, window_no, problem.
+-- Follows usage_windows: recomputes chains and daily counts, and returns what differs: tenant_id, window_no, problem.
 -- $1: one tenant, or NULL for all, and then the windows' totals too.
-WITH row_xid AS (
-SELECT DISTINCT u.log_xid FROM billing.usage_records u WHERE $1 IS NULL OR u.tenant_id = $1
-), placed AS ( -- the first window that ended after the id was given out; in its order by id, a window's own end comes after an equal id
-SELECT log_xid, min(window_no) OVER (ORDER BY at DESC, is_window ROWS UNBOUNDED PRECEDING) AS window_no, is_window
-  FROM (SELECT log_xid AS at, log_xid, NULL::bigint AS window_no, false AS is_window FROM row_xid
-        UNION ALL
-        SELECT pg_snapshot_xmax(w.snapshot), NULL, w.window_no, true FROM billing.count_windows w) AS p
-), member AS ( -- the first window whose snapshot sees it
-SELECT p.log_xid, CASE WHEN pg_visible_in_snapshot(p.log_xid, w.snapshot) THEN p.window_no
-                       ELSE (SELECT l.window_no FROM billing.count_windows l
-                              WHERE l.window_no > p.window_no AND pg_visible_in_snapshot(p.log_xid, l.snapshot) ORDER BY l.window_no LIMIT 1)
-                  END AS window_no
-  FROM placed p
-  LEFT JOIN billing.count_windows w ON w.window_no = p.window_no
- WHERE NOT p.is_window
-), usage AS MATERIALIZED (
-SELECT u.*, m.window_no, s.window_no AS set_aside_in, CASE WHEN s.event_id IS NULL THEN m.window_no ELSE s.counted_in END AS counted_in
-  FROM billing.usage_records u
-  JOIN member m ON m.log_xid = u.log_xid
-  LEFT JOIN billing.usage_set_aside s ON s.usage_day = u.usage_day AND s.tenant_id = u.tenant_id AND s.meter_id = u.meter_id AND s.event_id = u.event_id
- WHERE $1 IS NULL OR u.tenant_id = $1
-), replayed AS (
+, replayed AS (
 SELECT tenant_id, counted_in AS window_no, count(*) AS rows_processed, min(usage_day) AS first_day, max(usage_day) AS last_day,
-       billing.digest_agg(billing.usage_leaf(meter_id, event_id, account_id, occurred_at, quantity, dimensions, corrects_event_id)
+       billing.merkle_agg(billing.usage_leaf(meter_id, event_id, account_id, occurred_at, quantity, dimensions, corrects_event_id)
                           ORDER BY occurred_at, meter_id, event_id) AS digest
   FROM usage WHERE counted_in IS NOT NULL GROUP BY tenant_id, counted_in
+), recounted_window AS (
+SELECT tenant_id, window_no,
+       billing.merkle_agg(billing.leaf_hash(billing.leaf_canon('count', day, account_id, meter_id, dimensions, aggregation, quantity, events, latest_at))
+                          ORDER BY day, account_id, meter_id, billing.canonical_json(dimensions) COLLATE "C") AS counts_digest
+  FROM increment GROUP BY tenant_id, window_no
 ), chain AS (
 SELECT e.*, lag(e.sequence, 1, 0::bigint) OVER w AS sequence_before, lag(e.self_hash, 1, decode(repeat('00', 32), 'hex')) OVER w AS hash_before,
        lead(e.sequence) OVER w IS NULL AS is_last
@@ -46,14 +30,16 @@ SELECT coalesce(c.tenant_id, r.tenant_id) AS tenant_id, coalesce(c.window_no, r.
             WHEN r.tenant_id IS NULL THEN format('checkpoint %s has no usage rows', c.sequence)
             WHEN r.rows_processed <> c.rows_processed THEN format('checkpoint %s has %s usage rows, and %s are there', c.sequence, c.rows_processed, r.rows_processed)
             WHEN r.digest <> c.digest THEN format('checkpoint %s: the digest of its usage rows differs', c.sequence)
+            WHEN i.counts_digest IS DISTINCT FROM c.counts_digest THEN format('checkpoint %s: the digest of its counts differs', c.sequence)
             WHEN (r.first_day, r.last_day) <> (c.first_day, c.last_day) THEN format('checkpoint %s: first or last day differs', c.sequence)
        END AS problem
   FROM replayed r FULL JOIN chain c ON c.tenant_id = r.tenant_id AND c.window_no = r.window_no
+  LEFT JOIN recounted_window i ON i.tenant_id = r.tenant_id AND i.window_no = r.window_no
 UNION ALL
 SELECT tenant_id, window_no,
        CASE WHEN sequence <> sequence_before + 1 THEN format('checkpoint %s follows checkpoint %s', sequence, sequence_before)
             WHEN prev_hash <> hash_before THEN format('checkpoint %s: prev_hash is not the hash of the one before', sequence)
-            WHEN self_hash <> billing.checkpoint_hash(tenant_id, sequence, window_no, rows_processed, first_day, last_day, digest, prev_hash, created_at)
+            WHEN self_hash <> billing.checkpoint_hash(tenant_id, sequence, window_no, rows_processed, first_day, last_day, digest, counts_digest, salt, prev_hash, created_at)
             THEN format('checkpoint %s: self_hash differs', sequence)
        END
   FROM chain

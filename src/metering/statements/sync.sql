@@ -46,16 +46,20 @@ UPDATE billing.usage_set_aside s SET counted_in = $1
   FROM resolved r
  WHERE r.was_set_aside AND r.reason IS NULL AND s.counted_in IS NULL
    AND s.usage_day = r.usage_day AND s.tenant_id = r.tenant_id AND s.meter_id = r.meter_id AND s.event_id = r.event_id
-), counted AS (
-INSERT INTO billing.daily_counts AS d (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
-SELECT usage_day, tenant_id, account_id, meter_id, dimensions,
-       CASE aggregation WHEN 'max' THEN max(amount) ELSE sum(amount) END, count(*), max(occurred_at), $1
+), increment AS MATERIALIZED (
+SELECT usage_day AS day, tenant_id, account_id, meter_id, dimensions, aggregation,
+       CASE aggregation WHEN 'max' THEN max(amount) ELSE sum(amount) END AS quantity, count(*) AS events, max(occurred_at) AS latest_at
   FROM resolved WHERE reason IS NULL AND aggregation <> 'latest'
  GROUP BY usage_day, tenant_id, account_id, meter_id, dimensions, aggregation
 UNION ALL
-SELECT usage_day, tenant_id, account_id, meter_id, dimensions, (array_agg(quantity ORDER BY occurred_at DESC, event_id DESC))[1], count(*), max(occurred_at), $1
+SELECT usage_day, tenant_id, account_id, meter_id, dimensions, aggregation,
+       (array_agg(quantity ORDER BY occurred_at DESC, event_id DESC))[1], count(*), max(occurred_at)
   FROM resolved WHERE reason IS NULL AND aggregation = 'latest'
- GROUP BY usage_day, tenant_id, account_id, meter_id, dimensions
+ GROUP BY usage_day, tenant_id, account_id, meter_id, dimensions, aggregation
+), counted AS (
+INSERT INTO billing.daily_counts AS d (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
+SELECT day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, $1
+  FROM increment
  ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (day, tenant_id, account_id, meter_id, dimensions) DO UPDATE
    SET quantity = CASE (SELECT m.aggregation FROM billing.meters m WHERE m.meter_id = excluded.meter_id)
@@ -64,14 +68,19 @@ ON CONFLICT (day, tenant_id, account_id, meter_id, dimensions) DO UPDATE
                   ELSE d.quantity + excluded.quantity END,
        events = d.events + excluded.events, latest_at = greatest(d.latest_at, excluded.latest_at), window_no = excluded.window_no
 ), link AS (
-INSERT INTO billing.count_sync_checkpoint_events (tenant_id, sequence, window_no, rows_processed, first_day, last_day, digest, prev_hash, self_hash, created_at)
-SELECT n.*, billing.checkpoint_hash(n.tenant_id, n.sequence, n.window_no, n.rows_processed, n.first_day, n.last_day, n.digest, n.prev_hash, $7), $7
+INSERT INTO billing.count_sync_checkpoint_events (tenant_id, sequence, window_no, rows_processed, first_day, last_day, digest, counts_digest, salt, prev_hash, self_hash, created_at)
+SELECT n.*, billing.checkpoint_hash(n.tenant_id, n.sequence, n.window_no, n.rows_processed, n.first_day, n.last_day, n.digest, n.counts_digest, n.salt, n.prev_hash, $7), $7
   FROM (SELECT r.tenant_id, coalesce(h.sequence, 0) + 1 AS sequence, $1 AS window_no, r.rows_processed, r.first_day, r.last_day, r.digest,
+               c.counts_digest, gen_random_uuid() AS salt,
                coalesce(h.self_hash, decode(repeat('00', 32), 'hex')) AS prev_hash
           FROM (SELECT tenant_id, count(*) AS rows_processed, min(usage_day) AS first_day, max(usage_day) AS last_day,
-                       billing.digest_agg(billing.usage_leaf(meter_id, event_id, account_id, occurred_at, quantity, dimensions, corrects_event_id)
+                       billing.merkle_agg(billing.usage_leaf(meter_id, event_id, account_id, occurred_at, quantity, dimensions, corrects_event_id)
                                           ORDER BY occurred_at, meter_id, event_id) AS digest
                   FROM resolved WHERE reason IS NULL GROUP BY tenant_id) AS r
+          JOIN (SELECT tenant_id, billing.merkle_agg(billing.leaf_hash(billing.leaf_canon('count', day, account_id, meter_id, dimensions, aggregation,
+                                                                                          quantity, events, latest_at))
+                                                     ORDER BY day, account_id, meter_id, billing.canonical_json(dimensions) COLLATE "C") AS counts_digest
+                  FROM increment GROUP BY tenant_id) AS c ON c.tenant_id = r.tenant_id
           LEFT JOIN billing.count_sync_checkpoints h ON h.tenant_id = r.tenant_id
          ORDER BY r.tenant_id) AS n
 RETURNING tenant_id, sequence, window_no, self_hash

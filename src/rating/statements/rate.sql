@@ -1,4 +1,5 @@
--- Follows rated_now: the revisions to write. $4 the last count window; the rest as there.
+-- Follows rated_now: the revisions to write; parameters as there. The last count window is read here, and not before, so that
+-- window_no says exactly which windows the quantity has in it.
 , latest AS (
     SELECT DISTINCT ON (r.tenant_id, r.subscription_id, r.plan_id, r.version, r.charge_id, r.period_start) r.*
       FROM subscriptions s
@@ -33,7 +34,8 @@
            billing.derive_id('rated_line', k.tenant_id, k.subscription_id::text, k.plan_id, k.version::text, k.charge_id,
                              (k.period_start - DATE '1970-01-01')::text, (coalesce(l.revision, 0) + 1)::text),
            k.account_id, k.plan_id, k.version, k.period_end, k.due_on, k.share_days, k.share_of_days, k.quantity, k.amount_minor,
-           k.amount_minor - coalesce(l.amount_minor, 0), k.currency, k.rating_key, k.rate_to, $4
+           k.amount_minor - coalesce(l.amount_minor, 0), k.currency, k.rating_key, k.rate_to,
+           (SELECT coalesce(max(w.window_no), 0) FROM billing.count_windows w)
       FROM keyed k
       LEFT JOIN latest l USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
      WHERE l.rating_key IS DISTINCT FROM k.rating_key

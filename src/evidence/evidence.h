@@ -1,0 +1,150 @@
+/*
+ * evidence.h: what the files of this module share.
+ *
+ * The log is one Merkle tree. Its leaves are rows of append-only tables: seal after seal, within a seal kind after kind
+ * in the order of evidence_kinds[], within a kind by log_xid and key. Leaves are not kept; from the stored snapshots
+ * the rows of any seal are found again, and a block of 256 by the row it begins with.
+ */
+#ifndef BILLING_EVIDENCE_H
+#define BILLING_EVIDENCE_H
+
+#include "core/checkpoint.h"
+#include "core/merkle_proof.h"
+#include "executor/tuptable.h"
+#include "server/hash.h"
+#include "server/server.h"
+
+#define EVIDENCE_KEY_MAX 5
+
+/* ---- kinds.c ---- */
+
+typedef struct EvidenceKeyColumn
+{
+	const char *name;
+	const char *type;
+} EvidenceKeyColumn;
+
+typedef struct EvidenceKind
+{
+	const char *name;
+	const char *rows; /* SELECT log_xid, key columns, canon FROM ... t, without WHERE */
+	int key_count;
+	EvidenceKeyColumn key[EVIDENCE_KEY_MAX];
+} EvidenceKind;
+
+/* Ends with a kind without name. */
+extern const EvidenceKind evidence_kinds[];
+
+/* Raises MB400 for a kind that the log has not. */
+extern const EvidenceKind *evidence_kind(const char *name);
+
+/* "prefix.a, prefix.b" of the key columns; palloc'd. */
+extern char *evidence_key_list(const EvidenceKind *kind, const char *prefix);
+
+/* "$n[1]::date, $n[2]::text" of a text[] parameter; palloc'd. */
+extern char *evidence_key_values(const EvidenceKind *kind, const char *array);
+
+/* ---- walk.c ---- */
+
+/* Ids of transactions: from <= id < to. */
+typedef struct EvidenceRange
+{
+	uint64 from;
+	uint64 to;
+} EvidenceRange;
+
+/* The window of a seal. */
+typedef struct EvidenceWindow
+{
+	int64 seal_no;
+	Datum snapshot; /* pg_snapshot */
+	Datum waiting;	/* xid8[]: ids before `since` that became visible in it */
+	EvidenceRange since;
+	MerkleFrontier frontier; /* of the checkpoint before */
+} EvidenceWindow;
+
+typedef struct EvidenceRow
+{
+	const EvidenceKind *kind;
+	int64 seal_no;
+	uint64 log_xid;
+	TupleTableSlot *slot; /* the key from its second attribute on */
+	const bytea *canon;
+} EvidenceRow;
+
+/* Where to begin. */
+typedef struct EvidencePosition
+{
+	uint64 log_xid;
+	Datum key; /* text[] */
+} EvidencePosition;
+
+/* What is done with the rows. `row` returns false to end the walk; `pause` (or NULL) is called now and then between rows, where it
+ * may use SPI. */
+typedef struct EvidenceVisitor
+{
+	bool (*row)(void *state, const EvidenceRow *row);
+	void (*pause)(void *state);
+	void *state;
+} EvidenceVisitor;
+
+/* The window of a stored seal; or with 0 of the next one, up to *snapshot. Needs SPI. */
+extern EvidenceWindow evidence_window(int64 seal_no, const Datum *snapshot);
+
+/* Visits the rows of a kind in a window, from a position on unless NULL. False when the visitor ended it. Needs SPI. */
+extern bool evidence_walk(const EvidenceWindow *window, const EvidenceKind *kind,
+						  const EvidencePosition *position, const EvidenceVisitor *visitor);
+
+/* The key of a row as text[], palloc'd. */
+extern Datum evidence_row_key(const EvidenceRow *row);
+
+/* Reads a stored frontier; raises MB500 when it is none. */
+extern void evidence_read_frontier(Datum bytes, MerkleFrontier *frontier);
+
+/* ---- log.c ---- */
+
+/* Appends rows to a frontier, and gathers what is stored of them until it is flushed. */
+typedef struct EvidenceLog EvidenceLog;
+
+/* What was gathered, as arrays for SQL: block_no, seal_no, kind, log_xid, first_key (as text); level, node, hash. */
+typedef struct EvidenceBatch
+{
+	int blocks;
+	int hashes;
+	Datum block[5];
+	Datum hash[3];
+} EvidenceBatch;
+
+extern EvidenceLog *evidence_log_create(const MerkleFrontier *frontier);
+extern void evidence_log_append(EvidenceLog *log, const EvidenceRow *row);
+extern MerkleFrontier *evidence_log_frontier(EvidenceLog *log);
+
+/* Hands over what was gathered since, and forgets it. The arrays live in the current memory context. */
+extern EvidenceBatch evidence_log_take(EvidenceLog *log);
+
+/* ---- keys.c ---- */
+
+/* The log's origin in an incarnation: <operator>/billing/<system identifier>/<incarnation>; palloc'd. Needs SPI. */
+extern char *evidence_origin(int incarnation);
+
+/* Signs a checkpoint's body with the server's key and stores the note; nothing when no key file is set. Needs SPI. */
+extern void evidence_sign(int64 seal_no, const char *origin, const char *body);
+
+/* NULL when a stored note is what it should be, or what is wrong with it. Needs SPI. */
+extern const char *evidence_note_problem(const char *note, const char *vkey, const char *body);
+
+/* ---- prove.c ---- */
+
+/* A signed checkpoint's tree, and how to get at its hashes. */
+typedef struct EvidenceTree EvidenceTree;
+
+extern EvidenceTree *evidence_tree_open(int64 seal_no);
+extern uint64 evidence_tree_size(const EvidenceTree *tree);
+
+/* Finds a row by its key (text[]), which must be under the tree; raises MB453, MB454. */
+extern uint64 evidence_find(EvidenceTree *tree, const EvidenceKind *kind, Datum key, bytea **canon);
+
+extern void evidence_prove_inclusion(EvidenceTree *tree, uint64 index, MerkleProof *proof);
+extern void evidence_prove_consistency(EvidenceTree *tree, uint64 older, MerkleProof *proof);
+
+#endif

@@ -1,0 +1,16 @@
+-- The last block of a segment that begins at or before a row: block_no, log_xid, first_key; no row when none does. $1 first and $2 last
+-- block that begins in the segment, $3 log_xid and $4 key of the row. The key's columns are filled in.
+WITH RECURSIVE search (low, high) AS (
+    SELECT $1 - 1, $2
+    UNION ALL
+    SELECT CASE WHEN p.is_before THEN p.middle ELSE p.low END, CASE WHEN p.is_before THEN p.high ELSE p.middle - 1 END
+      FROM (SELECT s.low, s.high, m.middle, (b.log_xid, @first_key@) <= ($3, @key@) AS is_before
+              FROM search s
+             CROSS JOIN LATERAL (SELECT (s.low + s.high + 1) / 2 AS middle) AS m
+              JOIN billing.log_blocks b ON b.block_no = m.middle
+             WHERE s.low < s.high) AS p
+)
+SELECT b.block_no, b.log_xid, b.first_key
+  FROM search s
+  JOIN billing.log_blocks b ON b.block_no = s.low
+ WHERE s.low = s.high AND s.low >= $1

@@ -1,0 +1,35 @@
+-- What stands under hashes of the log and is not itself a leaf, recomputed: a row a problem. seal_no is NULL.
+SELECT NULL::bigint AS seal_no, v.problem
+  FROM (SELECT format('invoice %s of tenant "%s" is not as it was finalized', e.invoice_id, e.tenant_id) AS problem
+          FROM ONLY billing.invoice_events e
+          LEFT JOIN (SELECT p.tenant_id, p.invoice_id, billing.merkle_agg(billing.leaf_hash(p.canon) ORDER BY p.line_no) AS document_hash
+                       FROM (SELECT i.tenant_id, i.invoice_id, 0 AS line_no, @invoice_canon@ AS canon
+                               FROM billing.invoices i
+                               JOIN billing.currencies c USING (currency)
+                              WHERE i.status <> 'draft'
+                             UNION ALL
+                             SELECT l.tenant_id, l.invoice_id, l.line_no, @line_canon@
+                               FROM billing.invoice_lines l
+                               JOIN billing.invoices i USING (invoice_date, tenant_id, invoice_id)
+                              WHERE i.status <> 'draft') AS p
+                      GROUP BY p.tenant_id, p.invoice_id) AS d ON d.tenant_id = e.tenant_id AND d.invoice_id = e.invoice_id
+         WHERE e.document_hash IS NOT NULL AND d.document_hash IS DISTINCT FROM e.document_hash
+        UNION ALL
+        SELECT format('invoice %s of tenant "%s" is %s, and no event finalized it', i.invoice_id, i.tenant_id, i.status)
+          FROM billing.invoices i
+         WHERE i.status <> 'draft'
+           AND NOT EXISTS (SELECT FROM ONLY billing.invoice_events e
+                            WHERE e.tenant_id = i.tenant_id AND e.invoice_id = i.invoice_id AND e.document_hash IS NOT NULL)
+        UNION ALL
+        SELECT format('terms of version %s of plan "%s" are not as they were published', v.version, v.plan_id)
+          FROM ONLY billing.plan_versions v
+         WHERE v.status <> 'draft' AND billing.json_hash(billing.plan_document(v.plan_id, v.version)) IS DISTINCT FROM v.plan_hash
+        UNION ALL
+        SELECT format('tables or functions are not as recorded at %s', to_char(f.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'))
+          FROM (SELECT * FROM ONLY billing.schema_fingerprints ORDER BY fingerprint_no DESC LIMIT 1) AS f
+         WHERE f.fingerprint <> billing.schema_fingerprint()
+        UNION ALL
+        SELECT 'no fingerprint of tables and functions is recorded' WHERE NOT EXISTS (SELECT FROM ONLY billing.schema_fingerprints)
+        UNION ALL
+        SELECT format('usage of tenant %s, window %s: %s', quote_nullable(r.tenant_id), r.window_no, r.problem)
+          FROM billing.replay_count_sync(NULL) AS r) AS v
