@@ -3,16 +3,30 @@
 #   make               build the extension             make check      set up what is missing, run every suite
 #   make install       into the server of PG_CONFIG    make demo       one month of a GPU cloud, end to end
 #   make installcheck  pg_regress, isolation only      make lint       format, static analysis, house rules
-#   make check-SUITE   one of core fuzz regress        make format     clang-format, in place
-#                      pgtap isolation tap             make coverage   lines of src/core that test/core reaches
+#   make check-SUITE   one of core fuzz verify         make format     clang-format, in place
+#                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
 #                                                      make doc        doc/reference.md, from the comments
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
-SUITES    = core fuzz regress pgtap isolation tap
+SUITES    = core fuzz verify regress pgtap isolation tap
 DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc
 PG_CONFIG ?= pg_config
 export PG_CONFIG
+
+all:
+
+# The offline verifier needs the core and libcrypto, and no PostgreSQL: make build/billing-verify builds it anywhere.
+VERIFY_SRC    := $(sort $(wildcard src/verify/*.c))
+VERIFY_OBJS   := $(patsubst src/%.c,build/verify/%.o,$(VERIFY_SRC) $(sort $(wildcard src/core/*.c)))
+VERIFY_CFLAGS  = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -fPIE -fstack-protector-strong -Isrc -Isrc/core
+
+build/verify/%.o: src/%.c $(wildcard src/core/*.h src/verify/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(VERIFY_CFLAGS) -c -o $@ $<
+
+build/billing-verify: $(VERIFY_OBJS)
+	$(CC) -pie -o $@ $(VERIFY_OBJS) -lcrypto -lm
 
 ifneq (,$(filter $(DEV_GOALS),$(MAKECMDGOALS)))
 
@@ -91,5 +105,16 @@ build/embedded.c build/embedded.h &: $(EMBED_SRC) src/server/embed.pl src/module
 
 build/embedded.o build/embedded.bc: build/embedded.c
 $(OBJS) $(OBJS:.o=.bc): build/embedded.h
+
+all: build/billing-verify
+
+install: install-verify
+install-verify: build/billing-verify
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) build/billing-verify '$(DESTDIR)$(bindir)/'
+uninstall: uninstall-verify
+uninstall-verify:
+	rm -f '$(DESTDIR)$(bindir)/billing-verify'
+.PHONY: install-verify uninstall-verify
 
 endif
