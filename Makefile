@@ -16,17 +16,22 @@ export PG_CONFIG
 
 all:
 
-# The offline verifier needs the core and libcrypto, and no PostgreSQL: make build/billing-verify builds it anywhere.
-VERIFY_SRC    := $(sort $(wildcard src/verify/*.c))
-VERIFY_OBJS   := $(patsubst src/%.c,build/verify/%.o,$(VERIFY_SRC) $(sort $(wildcard src/core/*.c)))
-VERIFY_CFLAGS  = -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -fPIE -fstack-protector-strong -Isrc -Isrc/core
+# The offline verifier needs the core and libcrypto, and no PostgreSQL: make build/billing-verify builds it anywhere. Its
+# tests run it with the sanitizers as well.
+VERIFY_OBJS   := $(patsubst src/%.c,%.o,$(sort $(wildcard src/verify/*.c src/core/*.c)))
+VERIFY_CFLAGS  = -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -fstack-protector-strong -fPIE -Isrc -Isrc/core
+VERIFY_ASAN    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
 build/verify/%.o: src/%.c $(wildcard src/core/*.h src/verify/*.h) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(VERIFY_CFLAGS) -c -o $@ $<
-
-build/billing-verify: $(VERIFY_OBJS)
-	$(CC) -pie -o $@ $(VERIFY_OBJS) -lcrypto -lm
+	$(CC) $(VERIFY_CFLAGS) -O2 -c -o $@ $<
+build/verify-asan/%.o: src/%.c $(wildcard src/core/*.h src/verify/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(VERIFY_CFLAGS) $(VERIFY_ASAN) -c -o $@ $<
+build/billing-verify: $(VERIFY_OBJS:%=build/verify/%)
+	$(CC) -pie -o $@ $^ -lcrypto -lm
+build/billing-verify-asan: $(VERIFY_OBJS:%=build/verify-asan/%)
+	$(CC) -pie $(VERIFY_ASAN) -o $@ $^ -lcrypto -lm
 
 ifneq (,$(filter $(DEV_GOALS),$(MAKECMDGOALS)))
 
@@ -42,7 +47,7 @@ lint:
 	@test/lint.sh
 format:
 	@test/setup.sh lint
-	clang-format-14 -i src/*/*.[ch] test/core/*.[ch]
+	clang-format-14 -i src/*/*.[ch] test/core/*.[ch] test/verify/*.c
 coverage:
 	@test/coverage.sh
 doc:

@@ -1,10 +1,11 @@
 """Calling billing-verify, and reporting in TAP."""
 
+import os
 import subprocess
 import sys
 import tempfile
 
-PROGRAM = 'build/billing-verify'
+PROGRAM = os.environ.get('BILLING_VERIFY', 'build/billing-verify')
 
 
 def run(*arguments, data=None):

@@ -220,10 +220,14 @@ def list_rows(scenario):
     return [row for row in rows if row[1] is not None]
 
 
-def assemble(scenario, key):
-    """The bundle as a document."""
+def make_log(scenario):
     fill_hashes(scenario)
-    log = Log(scenario.random, list_rows(scenario))
+    return Log(scenario.random, list_rows(scenario))
+
+
+def assemble(scenario, key, log=None):
+    """The bundle as a document."""
+    log = log or make_log(scenario)
     older = scenario.random.choice([None, *range(len(log.leaves) + 1)])
     return {
         'format': 'billing-bundle/v1', 'checkpoint': key.note(len(log.leaves), log.tree), 'vkey': key.vkey,

@@ -169,6 +169,28 @@ def check_leaves(leaves, size, tree):
 
 # --- price ---------------------------------------------------------------------------------------------------------
 
+# The members of each model's price: those it has, and those it may have besides.
+MODELS = {'flat': ('amount', ''), 'unit': ('unit', 'per minimum maximum'), 'package': ('unit', 'per minimum maximum'),
+          'percentage': ('percent', 'flat minimum maximum'), 'graduated': ('tiers', 'per minimum maximum'),
+          'volume': ('tiers', 'per minimum maximum'), 'graduated_percentage': ('tiers', 'minimum maximum'),
+          'stairstep': ('tiers', 'minimum maximum')}
+
+
+def check_price(price):
+    hold(price.get('model') in MODELS, 'price: unknown model')
+    needed, allowed = (set(names.split()) for names in MODELS[price['model']])
+    given = set(price) - {'model'}
+    hold(needed <= given <= needed | allowed, 'price: other members than its model has')
+    tiers = price.get('tiers', [])
+    ends = [Fraction(tier['up_to']) for tier in tiers[:-1]]
+    hold('tiers' not in price or tiers and tiers[-1]['up_to'] is None and all(one < other for one, other in zip([0, *ends], ends)),
+         'price: tiers that are not in order')
+    values = [price[name] for name in given - {'tiers'}]
+    values += [value for tier in tiers for name, value in tier.items() if name != 'up_to']
+    hold(all(isinstance(value, str) and re.fullmatch(r'[0-9]+(\.[0-9]{1,18})?', value, re.ASCII) for value in values),
+         'price: not a decimal, or negative')
+
+
 def slices(tiers, quantity):
     """Tier and quantity of each tier reached."""
     lower = Fraction(0)
@@ -319,6 +341,7 @@ def read_terms(bundle):
             form(only_strings(charge['filter']) and isinstance(charge['price'], dict), 'charge: malformed')
             key = (leaf['plan_id'], leaf['version'], charge['id'])
             hold(key not in terms, 'a charge twice')
+            check_price(charge['price'])
             terms[key] = charge
     return terms
 
