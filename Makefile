@@ -3,16 +3,35 @@
 #   make               build the extension             make check      set up what is missing, run every suite
 #   make install       into the server of PG_CONFIG    make demo       one month of a GPU cloud, end to end
 #   make installcheck  pg_regress, isolation only      make lint       format, static analysis, house rules
-#   make check-SUITE   one of core fuzz regress        make format     clang-format, in place
-#                      pgtap isolation tap             make coverage   lines of src/core that test/core reaches
+#   make check-SUITE   one of core fuzz verify         make format     clang-format, in place
+#                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
 #                                                      make doc        doc/reference.md, from the comments
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
-SUITES    = core fuzz regress pgtap isolation tap
+SUITES    = core fuzz verify regress pgtap isolation tap
 DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc
 PG_CONFIG ?= pg_config
 export PG_CONFIG
+
+all:
+
+# The offline verifier needs the core and libcrypto, and no PostgreSQL: make build/billing-verify builds it anywhere. Its
+# tests run it with the sanitizers as well.
+VERIFY_OBJS   := $(patsubst src/%.c,%.o,$(sort $(wildcard src/verify/*.c src/core/*.c)))
+VERIFY_CFLAGS  = -std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror -fstack-protector-strong -fPIE -Isrc -Isrc/core
+VERIFY_ASAN    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+
+build/verify/%.o: src/%.c $(wildcard src/core/*.h src/verify/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(VERIFY_CFLAGS) -O2 -c -o $@ $<
+build/verify-asan/%.o: src/%.c $(wildcard src/core/*.h src/verify/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(VERIFY_CFLAGS) $(VERIFY_ASAN) -c -o $@ $<
+build/billing-verify: $(VERIFY_OBJS:%=build/verify/%)
+	$(CC) -pie -o $@ $^ -lcrypto -lm
+build/billing-verify-asan: $(VERIFY_OBJS:%=build/verify-asan/%)
+	$(CC) -pie $(VERIFY_ASAN) -o $@ $^ -lcrypto -lm
 
 ifneq (,$(filter $(DEV_GOALS),$(MAKECMDGOALS)))
 
@@ -28,7 +47,7 @@ lint:
 	@test/lint.sh
 format:
 	@test/setup.sh lint
-	clang-format-14 -i src/*/*.[ch] test/core/*.[ch]
+	clang-format-14 -i src/*/*.[ch] test/core/*.[ch] test/verify/*.c
 coverage:
 	@test/coverage.sh
 doc:
@@ -91,5 +110,16 @@ build/embedded.c build/embedded.h &: $(EMBED_SRC) src/server/embed.pl src/module
 
 build/embedded.o build/embedded.bc: build/embedded.c
 $(OBJS) $(OBJS:.o=.bc): build/embedded.h
+
+all: build/billing-verify
+
+install: install-verify
+install-verify: build/billing-verify
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) build/billing-verify '$(DESTDIR)$(bindir)/'
+uninstall: uninstall-verify
+uninstall-verify:
+	rm -f '$(DESTDIR)$(bindir)/billing-verify'
+.PHONY: install-verify uninstall-verify
 
 endif

@@ -27,7 +27,7 @@ run_suite()
 		return 1
 	fi
 	case $1 in
-		core | fuzz | tap) "test/suites/$1.sh" ;;
+		core | fuzz | verify | tap) "test/suites/$1.sh" ;;
 		*) test/cluster.sh billing_test "test/suites/$1.sh" ;;
 	esac
 }
@@ -66,7 +66,7 @@ if ! test/setup.sh check; then
 	exit 1
 fi
 for suite in "$@"; do
-	[[ $suite =~ ^(core|fuzz)$ ]] || build_once
+	[[ $suite =~ ^(core|fuzz|verify)$ ]] || build_once
 	check_suite "$suite"
 done
 printf '\n%s' "$table"

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 unset MAKEFLAGS MAKELEVEL MFLAGS DATA
 pg_config=${PG_CONFIG:-pg_config}
-lib=$("$pg_config" --pkglibdir) share=$("$pg_config" --sharedir)/extension
+bin=$("$pg_config" --bindir) lib=$("$pg_config" --pkglibdir) share=$("$pg_config" --sharedir)/extension
 
 is_installed()
 {
@@ -13,14 +13,14 @@ is_installed()
 	for file in billing.control build/billing--*.sql; do
 		cmp -s "$file" "$share/${file##*/}" || return 1
 	done
-	cmp -s billing.so "$lib/billing.so"
+	cmp -s billing.so "$lib/billing.so" && cmp -s build/billing-verify "$bin/billing-verify"
 }
 
 echo "== build"
 make -s -j"$(nproc)" all
 is_installed && exit 0
 echo "== install into $lib"
-if [ -w "$lib" ] && [ -w "$share" ]; then
+if [ -w "$bin" ] && [ -w "$lib" ] && [ -w "$share" ]; then
 	make -s install
 else
 	sudo make -s install PG_CONFIG="$pg_config"

@@ -26,7 +26,7 @@ step()
 check_format()
 {
 	local file status=0
-	for file in src/*/*.[ch] test/core/*.[ch]; do
+	for file in src/*/*.[ch] test/core/*.[ch] test/verify/*.c; do
 		clang-format-14 "$file" | cmp -s - "$file" || { echo "$file: run make format" && status=1; }
 	done
 	return $status

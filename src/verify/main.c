@@ -1,0 +1,224 @@
+/*
+ * billing-verify: checks evidence bundles offline, and keeps a witness's record of checkpoints.
+ */
+#include "verify/counts.h"
+#include "verify/invoice.h"
+#include "verify/report.h"
+#include "verify/witness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: billing-verify BUNDLE [--key VKEY] [--checkpoint NOTE [--proof FILE]] [--json]\n"
+	"       billing-verify witness DIR --key VKEY [--proof FILE] [--sign KEYFILE --name NAME] < NOTE\n"
+	"\n"
+	"BUNDLE is a document of billing.evidence(), or - for the standard input. VKEY is the log's verifier "
+	"key, or a file\n"
+	"with it; without it the bundle's own key is used, and told. NOTE is a checkpoint of the same log that "
+	"you kept, FILE\n"
+	"a consistency proof between the two: one hash in base64 on a line.\n"
+	"\n"
+	"witness accepts a checkpoint that continues the one it kept in DIR, keeps it, and cosigns it with the "
+	"Ed25519 key in\n"
+	"KEYFILE (PEM) under NAME.\n"
+	"\n"
+	"Exit status: 0 valid, 1 refuted, 2 unreadable, 64 called wrongly.\n";
+
+typedef struct Arguments
+{
+	bool is_witness;
+	bool wants_help;
+	bool json;
+	const char *operand; /* the bundle, or the directory */
+	const char *key;
+	const char *checkpoint;
+	const char *proof;
+	const char *seed;
+	const char *name;
+} Arguments;
+
+/* Where an option is put, and which of the two calls has it. */
+typedef struct Option
+{
+	const char *name;
+	const char **value; /* NULL for a switch */
+	bool *is_set;
+	bool for_bundle;
+	bool for_witness;
+} Option;
+
+static bool
+read_option(const Option *options, size_t count, const Arguments *arguments, char **words, int *next,
+			Verdict *verdict)
+{
+	const char *word = words[*next];
+	size_t i = 0;
+
+	while (i < count && strcmp(options[i].name, word) != 0)
+		i++;
+	if (i == count || !(arguments->is_witness ? options[i].for_witness : options[i].for_bundle))
+		return verdict_usage(verdict, "unknown option \"%s\"", word);
+	if (options[i].value == NULL)
+	{
+		*options[i].is_set = true;
+		return true;
+	}
+	if (*options[i].value != NULL)
+		return verdict_usage(verdict, "option \"%s\" is given twice", word);
+	if (words[*next + 1] == NULL)
+		return verdict_usage(verdict, "option \"%s\" has no value", word);
+	*options[i].value = words[++*next];
+	return true;
+}
+
+static bool
+check_arguments(const Arguments *arguments, Verdict *verdict)
+{
+	if (arguments->wants_help)
+		return true;
+	if (arguments->operand == NULL)
+		return verdict_usage(verdict, arguments->is_witness ? "no directory" : "no bundle");
+	if (arguments->is_witness && arguments->key == NULL)
+		return verdict_usage(verdict, "a witness has to be told the log's key: --key");
+	if ((arguments->seed == NULL) != (arguments->name == NULL))
+		return verdict_usage(verdict, "--sign and --name go together");
+	if (!arguments->is_witness && arguments->proof != NULL && arguments->checkpoint == NULL)
+		return verdict_usage(verdict, "--proof needs --checkpoint");
+	return true;
+}
+
+static bool
+read_arguments(char **words, Arguments *arguments, Verdict *verdict)
+{
+	const Option options[] = {
+		{"--key", &arguments->key, NULL, true, true},
+		{"--checkpoint", &arguments->checkpoint, NULL, true, false},
+		{"--proof", &arguments->proof, NULL, true, true},
+		{"--sign", &arguments->seed, NULL, false, true},
+		{"--name", &arguments->name, NULL, false, true},
+		{"--json", NULL, &arguments->json, true, false},
+		{"--help", NULL, &arguments->wants_help, true, true},
+	};
+	int next = 1;
+
+	arguments->is_witness = words[0] != NULL && words[1] != NULL && strcmp(words[1], "witness") == 0;
+	if (arguments->is_witness)
+		next++;
+	for (; words[next] != NULL; next++)
+	{
+		if (words[next][0] == '-' && words[next][1] != '\0')
+		{
+			if (!read_option(options, sizeof(options) / sizeof(*options), arguments, words, &next, verdict))
+				return false;
+		}
+		else if (arguments->operand != NULL)
+			return verdict_usage(verdict, "more than one operand: \"%s\"", words[next]);
+		else
+			arguments->operand = words[next];
+	}
+	return check_arguments(arguments, verdict);
+}
+
+static bool
+check_kept(const Arguments *arguments, DigestContext *digest, const LogFacts *facts, Report *report,
+		   Verdict *verdict)
+{
+	MerkleProof proof;
+	Input kept;
+	bool done;
+
+	if (arguments->checkpoint == NULL)
+		return true;
+	if (arguments->proof != NULL && !log_read_proof(arguments->proof, &proof, verdict))
+		return false;
+	if (!input_read(arguments->checkpoint, &kept, verdict))
+		return false;
+	done = log_check_kept(facts, &kept, arguments->proof == NULL ? NULL : &proof, digest, verdict);
+	free(kept.bytes);
+	report->continues_kept = done;
+	return done;
+}
+
+/* From the signature down to the amounts: what is told first is what everything after it rests on. */
+static bool
+check_bundle(const Arguments *arguments, Bundle *bundle, DigestContext *digest, LogFacts *facts,
+			 Report *report, Verdict *verdict)
+{
+	NoteKey trusted;
+	Terms *terms;
+
+	report->key_was_given = arguments->key != NULL;
+	if (report->key_was_given && !input_read_key(arguments->key, &trusted, verdict))
+		return false;
+	return log_check_leaves(bundle, report->key_was_given ? &trusted : NULL, digest, facts, verdict) &&
+		   log_check_consistency(bundle, digest, facts, verdict) &&
+		   check_kept(arguments, digest, facts, report, verdict) &&
+		   invoice_check_document(bundle, digest, verdict) &&
+		   counts_check(bundle, digest, &report->counts, &report->events, verdict) &&
+		   terms_read(bundle, digest, &terms, verdict) && invoice_check_lines(bundle, terms, verdict) &&
+		   invoice_check_postings(bundle, terms, verdict);
+}
+
+static void
+verify(const Arguments *arguments, Verdict *verdict)
+{
+	LogFacts facts = {.has_older = false};
+	Bundle bundle = {.document = NULL};
+	Report report = {.bundle = &bundle, .facts = &facts};
+	DigestContext *digest = NULL;
+	Input input;
+
+	if (digest_create(&digest) != DIGEST_OK)
+		verdict_machine(verdict, "no SHA-256");
+	else if (input_read(arguments->operand, &input, verdict))
+	{
+		if (bundle_read(input.bytes, input.length, &bundle, verdict))
+			check_bundle(arguments, &bundle, digest, &facts, &report, verdict);
+		free(input.bytes);
+	}
+	if (arguments->json)
+		report_json(&report, verdict);
+	else
+		report_words(&report, verdict);
+	bundle_free(&bundle);
+	digest_free(digest);
+}
+
+static void
+witness(const Arguments *arguments, Verdict *verdict)
+{
+	WitnessOptions options = {
+		.directory = arguments->operand,
+		.key = arguments->key,
+		.proof_path = arguments->proof,
+		.seed_path = arguments->seed,
+		.name = arguments->name,
+	};
+
+	/* The standard output is for the cosignature. */
+	if (!witness_run(&options, verdict))
+		fprintf(stderr, "%s: %s%s%s\n", verdict->outcome == VERDICT_REFUTED ? "refused" : "unreadable",
+				verdict->where, verdict->where[0] == '\0' ? "" : ": ", verdict->text);
+}
+
+int
+main(int count, char **words)
+{
+	Arguments arguments = {.operand = NULL};
+	Verdict verdict = {.outcome = VERDICT_VALID};
+
+	(void) count;
+	if (!read_arguments(words, &arguments, &verdict))
+		fprintf(stderr, "billing-verify: %s\n%s", verdict.text, usage);
+	else if (arguments.wants_help)
+		fputs(usage, stdout);
+	else if (arguments.is_witness)
+		witness(&arguments, &verdict);
+	else
+		verify(&arguments, &verdict);
+	/* A verdict that was not written was not given. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return VERDICT_UNREADABLE;
+	return (int) verdict.outcome;
+}

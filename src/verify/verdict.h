@@ -1,0 +1,39 @@
+#ifndef BILLING_VERIFY_VERDICT_H
+#define BILLING_VERIFY_VERDICT_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* What the program comes to, and its exit status. */
+typedef enum
+{
+	VERDICT_VALID = 0,
+	VERDICT_REFUTED = 1,	/* read, and something does not hold */
+	VERDICT_UNREADABLE = 2, /* not what it should be in form, or not to be had */
+	VERDICT_USAGE = 64		/* called in a way it does not have (sysexits.h) */
+} VerdictOutcome;
+
+#define VERDICT_TEXT_MAX 512
+
+/* The first thing that was found; all zeros before. where is the place in the document, empty when there is none. */
+typedef struct Verdict
+{
+	VerdictOutcome outcome;
+	char where[128];
+	char text[VERDICT_TEXT_MAX];
+} Verdict;
+
+/*
+ * Both keep what was found first and return false, so that a check can end with them. where may be NULL; the text is
+ * lower case without a full stop. Bytes of the texts that a terminal would act on are replaced.
+ */
+extern bool verdict_refute(Verdict *verdict, const char *where, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+extern bool verdict_unreadable(Verdict *verdict, const char *where, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+extern bool verdict_usage(Verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* When memory or the crypto library fails, which says nothing about the document. */
+extern bool verdict_machine(Verdict *verdict, const char *what);
+
+#endif
