@@ -17,6 +17,7 @@ diag("seed $seed");
 
 my $rounds = 12;
 my $tenants = 24;
+my $repeats = 50;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 # Each month's rounds end with its invoices; the last run also bills what came late, with the next advance fee.
@@ -74,14 +75,15 @@ sub start_client
 	return \%client;
 }
 
-# Both recorders take half the events of this round, and again those of the one before, of which some were lost.
+# Both recorders take half the events of this round, and again those of the one before, of which some were lost; over and
+# over, so that the end of the server finds them at it.
 sub start_clients
 {
 	my ($node, $round) = @_;
 	my $due = $due[ int($round / 4) ];
 	my @events = ($round > 0 ? events($round - 1) : (), events($round));
 	my @halves = ([ map { $events[$_] } grep { $_ % 2 } 0 .. $#events ], [ map { $events[$_] } grep { $_ % 2 == 0 } 0 .. $#events ]);
-	my @recorders = map { start_client($node, "record-$round-$_", map { record_call($_) } @{ $halves[$_] }) } 0, 1;
+	my @recorders = map { start_client($node, "record-$round-$_", (map { record_call($_) } @{ $halves[$_] }) x $repeats) } 0, 1;
 	$recorders[$_]{events} = $halves[$_] for 0, 1;
 	return (
 		@recorders,
@@ -162,7 +164,7 @@ my $lost = 0;
 for my $round (0 .. $rounds - 1)
 {
 	my $mode = $round % 2 ? 'SIGKILL' : 'immediate stop';
-	my $delay = 0.05 + rand 0.8;
+	my $delay = 0.02 + 0.8 * rand() * rand();
 	my @clients = start_clients($node, $round);
 	sleep $delay;
 	if ($mode eq 'SIGKILL') { kill_all($node) }
@@ -174,9 +176,11 @@ for my $round (0 .. $rounds - 1)
 	for my $client (@clients[ 0, 1 ])
 	{
 		my $answers = () = $client->{out} =~ /^[tf]$/mg;
-		$acknowledged += $answers;
-		$there += all_there($node, [ @{ $client->{events} }[ 0 .. $answers - 1 ] ]);
-		$lost++ if $answers < @{ $client->{events} };
+		my $events = @{ $client->{events} };
+		my $answered = $answers < $events ? $answers : $events;
+		$acknowledged += $answered;
+		$there += all_there($node, [ @{ $client->{events} }[ 0 .. $answered - 1 ] ]);
+		$lost++ if $answers < $events * $repeats;
 	}
 	my $when = sprintf 'round %d, %s after %d ms', $round + 1, $mode, $delay * 1000;
 	is($there, $acknowledged, "$when: all $acknowledged acknowledged events are there");
