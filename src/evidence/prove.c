@@ -45,24 +45,13 @@ struct EvidenceTree
 	LoadedSpan spans[MERKLE_SPANS_MAX];
 };
 
-/* A place in the log: its leaf, and the row there (position.key 0: the first of the kind in the seal). */
+/* The row with which a block begins. */
 typedef struct Place
 {
-	uint64 index;
 	int64 seal_no;
 	const EvidenceKind *kind;
 	EvidencePosition position;
 } Place;
-
-/* What a walk looks for or collects. */
-typedef struct Search
-{
-	EvidenceTree *tree;
-	uint64 index;		 /* of the next row */
-	const bytea *wanted; /* ends the walk at the row with these bytes */
-	bool is_found;
-	uint64 end; /* collects leaves below it */
-} Search;
 
 static bool
 stored_hash(void *context, unsigned level, uint64_t index, uint8_t out[DIGEST_SIZE])
@@ -132,33 +121,55 @@ evidence_tree_size(const EvidenceTree *tree)
 }
 
 static bool
-search_row(void *state, const EvidenceRow *row)
+collect_leaf(void *state, const EvidenceRow *row)
 {
-	Search *search = state;
-	uint64 index = search->index++;
+	EvidenceTree *tree = state;
 
-	if (search->wanted != NULL)
-	{
-		search->is_found = VARSIZE_ANY(search->wanted) == VARSIZE_ANY(row->canon) &&
-						   memcmp(search->wanted, row->canon, VARSIZE_ANY(row->canon)) == 0;
-		return !search->is_found && index + 1 < search->end;
-	}
 	billing_check_merkle(merkle_leaf_hash(billing_digest_context(), VARDATA_ANY(row->canon),
-										  VARSIZE_ANY_EXHDR(row->canon),
-										  search->tree->leaves[search->tree->leaf_count++]));
-	return search->index < search->end;
+										  VARSIZE_ANY_EXHDR(row->canon), tree->leaves[tree->leaf_count++]));
+	return tree->leaf_count < MERKLE_BLOCK_LEAVES &&
+		   (tree->block << MERKLE_BLOCK_LEVEL) + tree->leaf_count < tree->frontier.size;
 }
 
-/* Walks the log from a place on until the search ends, or at the tree's end. */
-static void
-search_from(const Place *place, Search *search)
+/* Where a block begins. */
+static Place
+block_place(uint64 block)
 {
-	EvidenceVisitor visitor = {search_row, NULL, search};
-	const EvidencePosition *position = place->position.key != 0 ? &place->position : NULL;
-	const EvidenceKind *kind = place->kind;
+	static const Oid types[] = {INT8OID};
+	Datum value = Int64GetDatum((int64) block);
+	Place place;
+	bool isnull;
 
-	search->index = place->index;
-	for (int64 seal_no = place->seal_no; seal_no <= search->tree->seal_no; seal_no++)
+	if (billing_spi_run(
+			"SELECT seal_no, kind, log_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1, types,
+			&value, NULL) == 0)
+		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
+				errmsg("block " UINT64_FORMAT " of the log is missing", block),
+				errhint("SELECT * FROM billing.verify_log() tells what else does not hold."));
+	place.seal_no = DatumGetInt64(billing_spi_value(0, 1, &isnull));
+	place.kind = evidence_kind(billing_spi_text(0, 2));
+	place.position.log_xid =
+		U64FromFullTransactionId(DatumGetFullTransactionId(billing_spi_value(0, 3, &isnull)));
+	place.position.key = datumCopy(billing_spi_value(0, 4, &isnull), false, -1);
+	return place;
+}
+
+/* Computes the leaves of a block again, up to the tree's end. */
+static void
+load_block(EvidenceTree *tree, uint64 block)
+{
+	EvidenceVisitor visitor = {collect_leaf, NULL, tree};
+	Place place;
+	const EvidencePosition *position = &place.position;
+	const EvidenceKind *kind;
+
+	if (tree->leaf_count > 0 && tree->block == block)
+		return;
+	place = block_place(block);
+	kind = place.kind;
+	tree->block = block;
+	tree->leaf_count = 0;
+	for (int64 seal_no = place.seal_no; seal_no <= tree->seal_no; seal_no++)
 	{
 		EvidenceWindow window = evidence_window(seal_no, NULL);
 
@@ -170,56 +181,6 @@ search_from(const Place *place, Search *search)
 		}
 		kind = evidence_kinds;
 	}
-}
-
-/* The place that the last statement's row names from a column on: log_xid, first_key. */
-static EvidencePosition
-result_position(int column)
-{
-	EvidencePosition position;
-	bool isnull;
-
-	position.log_xid =
-		U64FromFullTransactionId(DatumGetFullTransactionId(billing_spi_value(0, column, &isnull)));
-	position.key = datumCopy(billing_spi_value(0, column + 1, &isnull), false, -1);
-	return position;
-}
-
-/* Where a block begins. */
-static Place
-block_place(uint64 block)
-{
-	static const Oid types[] = {INT8OID};
-	Datum value = Int64GetDatum((int64) block);
-	Place place = {.index = block << MERKLE_BLOCK_LEVEL};
-	bool isnull;
-
-	if (billing_spi_run(
-			"SELECT seal_no, kind, log_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1, types,
-			&value, NULL) == 0)
-		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
-				errmsg("block " UINT64_FORMAT " of the log is missing", block),
-				errhint("SELECT * FROM billing.verify_log() tells what else does not hold."));
-	place.seal_no = DatumGetInt64(billing_spi_value(0, 1, &isnull));
-	place.kind = evidence_kind(billing_spi_text(0, 2));
-	place.position = result_position(3);
-	return place;
-}
-
-/* Computes the leaves of a block again. */
-static void
-load_block(EvidenceTree *tree, uint64 block)
-{
-	uint64 end = (block + 1) << MERKLE_BLOCK_LEVEL;
-	Search search = {.tree = tree, .end = Min(end, tree->frontier.size)};
-	Place place;
-
-	if (tree->leaf_count > 0 && tree->block == block)
-		return;
-	place = block_place(block);
-	tree->block = block;
-	tree->leaf_count = 0;
-	search_from(&place, &search);
 }
 
 static void
@@ -344,54 +305,71 @@ find_seal(const EvidenceTree *tree, uint64 log_xid)
 														  : 0;
 }
 
-/* Moves a segment's place forward to the last block that begins at or before the row. */
-static void
-skip_blocks(Place *place, uint64 end, uint64 log_xid, Datum key)
+/* The block of a row: the last that begins at or before it in its segment, or the one in which the segment begins. */
+static uint64
+find_block(const EvidenceKind *kind, int64 seal_no, uint64 log_xid, Datum key)
 {
+	static const Oid segment_types[] = {INT8OID, TEXTOID};
 	static const Oid types[] = {INT8OID, INT8OID, XID8OID, TEXTARRAYOID};
-	Datum values[] = {Int64GetDatum((int64) ((place->index + MERKLE_BLOCK_LEAVES - 1) >> MERKLE_BLOCK_LEVEL)),
-					  Int64GetDatum((int64) ((end - 1) >> MERKLE_BLOCK_LEVEL)),
-					  FullTransactionIdGetDatum(FullTransactionIdFromU64(log_xid)), key};
-	char *sql = billing_sql_fill(SQL_EVIDENCE_FIND_BLOCK, "@first_key@",
-								 evidence_key_values(place->kind, "b.first_key"));
+	Datum segment[] = {Int64GetDatum(seal_no), CStringGetTextDatum(kind->name)};
+	Datum values[] = {0, 0, FullTransactionIdGetDatum(FullTransactionIdFromU64(log_xid)), key};
+	uint64 first;
 	bool isnull;
+	char *sql;
 
-	sql = billing_sql_fill(sql, "@key@", evidence_key_values(place->kind, "$4"));
+	if (billing_spi_run("SELECT first_leaf, (first_leaf + 255) / 256, (first_leaf + leaves - 1) / 256"
+						"  FROM billing.log_segments WHERE seal_no = $1 AND kind = $2",
+						lengthof(segment_types), segment_types, segment, NULL) == 0)
+		return UINT64_MAX;
+	first = (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
+	values[0] = billing_spi_value(0, 2, &isnull);
+	values[1] = billing_spi_value(0, 3, &isnull);
+	sql = billing_sql_fill(SQL_EVIDENCE_FIND_BLOCK, "@first_key@", evidence_key_values(kind, "b.first_key"));
+	sql = billing_sql_fill(sql, "@key@", evidence_key_values(kind, "$4"));
 	if (DatumGetInt64(values[0]) > DatumGetInt64(values[1]) ||
 		billing_spi_run(sql, lengthof(types), types, values, NULL) == 0)
-		return;
-	place->index = (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull)) << MERKLE_BLOCK_LEVEL;
-	place->position = result_position(2);
+		return first >> MERKLE_BLOCK_LEVEL;
+	return (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
+}
+
+/* The place of a leaf in the block that is loaded; false when it is not there. */
+static bool
+find_leaf(const EvidenceTree *tree, const bytea *canon, uint64 *index)
+{
+	uint8_t leaf[DIGEST_SIZE];
+
+	billing_check_merkle(
+		merkle_leaf_hash(billing_digest_context(), VARDATA_ANY(canon), VARSIZE_ANY_EXHDR(canon), leaf));
+	for (int i = 0; i < tree->leaf_count; i++)
+	{
+		*index = (tree->block << MERKLE_BLOCK_LEVEL) + i;
+		if (memcmp(tree->leaves[i], leaf, DIGEST_SIZE) == 0)
+			return true;
+	}
+	return false;
 }
 
 uint64
 evidence_find(EvidenceTree *tree, const EvidenceKind *kind, Datum key, bytea **canon)
 {
-	static const Oid types[] = {INT8OID, TEXTOID};
 	uint64 log_xid = 0;
+	uint64 block;
+	uint64 index;
 	int64 seal_no = read_row(kind, key, &log_xid, canon) ? find_seal(tree, log_xid) : 0;
-	Datum values[] = {Int64GetDatum(seal_no), CStringGetTextDatum(kind->name)};
-	Search search = {.tree = tree, .wanted = *canon};
-	Place place = {.seal_no = seal_no, .kind = kind};
-	bool isnull;
 
 	if (seal_no == 0)
 		refuse_unsealed(kind, key, tree);
-	if (billing_spi_run("SELECT first_leaf, first_leaf + leaves FROM billing.log_segments WHERE seal_no = $1 "
-						"AND kind = $2",
-						lengthof(types), types, values, NULL) == 1)
-	{
-		place.index = (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
-		search.end = (uint64) DatumGetInt64(billing_spi_value(0, 2, &isnull));
-		skip_blocks(&place, search.end, log_xid, key);
-		search_from(&place, &search);
-	}
-	if (!search.is_found)
+	if (find_leaf(tree, *canon, &index))
+		return index;
+	block = find_block(kind, seal_no, log_xid, key);
+	if (block != UINT64_MAX)
+		load_block(tree, block);
+	if (block == UINT64_MAX || !find_leaf(tree, *canon, &index))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("row of kind \"%s\" with key %s is not where the log has it", kind->name,
 					   OidOutputFunctionCall(F_ARRAY_OUT, key)),
 				errhint("SELECT * FROM billing.verify_log() tells what does not hold."));
-	return search.index - 1;
+	return index;
 }
 
 /* The newest signed checkpoint. */

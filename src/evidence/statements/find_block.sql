@@ -1,4 +1,4 @@
--- The last block of a segment that begins at or before a row: block_no, log_xid, first_key; no row when none does. $1 first and $2 last
+-- The last block of a segment that begins at or before a row; no row of the result when none does. $1 first and $2 last
 -- block that begins in the segment, $3 log_xid and $4 key of the row. The key's columns are filled in.
 WITH RECURSIVE search (low, high) AS (
     SELECT $1 - 1, $2
@@ -10,7 +10,6 @@ WITH RECURSIVE search (low, high) AS (
               JOIN billing.log_blocks b ON b.block_no = m.middle
              WHERE s.low < s.high) AS p
 )
-SELECT b.block_no, b.log_xid, b.first_key
+SELECT s.low
   FROM search s
-  JOIN billing.log_blocks b ON b.block_no = s.low
  WHERE s.low = s.high AND s.low >= $1
