@@ -22,7 +22,7 @@ build_once()
 
 run_suite()
 {
-	if ! [[ $1 =~ ^(core|fuzz)$ || $built = yes ]]; then
+	if ! [[ $1 =~ ^(core|fuzz|verify)$ || $built = yes ]]; then
 		echo "not run, for the build failed"
 		return 1
 	fi

@@ -79,6 +79,7 @@ list_needs()
 			need "pg_prove" libtap-parser-sourcehandler-pgtap-perl have pg_prove
 			need "Perl's IPC::Run" libipc-run-perl perl -MIPC::Run -e 1
 			need "python3" python3 have python3
+			need "the openssl command" openssl have openssl
 			want "locales to test with" locales test -e /usr/share/i18n/locales/de_DE
 			want "clang with libFuzzer" "clang libclang-rt-dev" "${0%/*}/fuzzer_clang.sh" ;;
 		lint)

@@ -30,7 +30,7 @@ read_all(FILE *stream, const char *name, Input *input, Verdict *verdict)
 {
 	size_t room = 0;
 
-	while (!feof(stream))
+	do
 	{
 		if (!grow(input, &room))
 			return verdict_machine(verdict, "out of memory");
@@ -39,7 +39,7 @@ read_all(FILE *stream, const char *name, Input *input, Verdict *verdict)
 			return verdict_unreadable(verdict, NULL, "could not read \"%s\": %s", name, strerror(errno));
 		if (input->length > INPUT_SIZE_MAX)
 			return verdict_unreadable(verdict, NULL, "\"%s\" is longer than %zu bytes", name, INPUT_SIZE_MAX);
-	}
+	} while (!feof(stream));
 	input->bytes[input->length] = '\0';
 	return true;
 }

@@ -91,15 +91,15 @@ check_entry(const Bundle *bundle, const Leaf *entry, const Posting *posting, Ver
 	const Row *invoice = &bundle->invoice.row;
 	const struct
 	{
-		int column;
 		const Row *row;
 		int other;
+		int column;
 	} pairs[] = {
-		{ENTRY_TENANT_ID, invoice, INVOICE_TENANT_ID},
-		{ENTRY_ACCOUNT_ID, invoice, INVOICE_ACCOUNT_ID},
-		{ENTRY_CURRENCY, invoice, INVOICE_CURRENCY},
-		{ENTRY_SOURCE_ID, posting->owner, posting->owner_id},
-		{ENTRY_POSTED_ON, posting->owner, posting->owner_day},
+		{invoice, INVOICE_TENANT_ID, ENTRY_TENANT_ID},
+		{invoice, INVOICE_ACCOUNT_ID, ENTRY_ACCOUNT_ID},
+		{invoice, INVOICE_CURRENCY, ENTRY_CURRENCY},
+		{posting->owner, posting->owner_id, ENTRY_SOURCE_ID},
+		{posting->owner, posting->owner_day, ENTRY_POSTED_ON},
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)

@@ -59,6 +59,16 @@ check_hash(const BundlePlan *plan, DigestContext *digest, Verdict *verdict)
 		   verdict_refute(verdict, plan->leaf.place.text, "the terms are not those of the plan_hash");
 }
 
+/* A number would be written as the nearest double (RFC 8785), and the hash would be that of another price. */
+static bool
+has_number(const JsonNode *node)
+{
+	for (const JsonNode *child = node->first; child != NULL; child = child->next)
+		if (child->type == JSON_NUMBER || has_number(child))
+			return true;
+	return false;
+}
+
 static bool
 read_charge(Bundle *bundle, const JsonNode *node, Charge *charge, Verdict *verdict)
 {
@@ -67,6 +77,8 @@ read_charge(Bundle *bundle, const JsonNode *node, Charge *charge, Verdict *verdi
 	charge->is_metered = charge->meter_node->type != JSON_NULL;
 	if (!terms_only_strings(charge->filter))
 		return verdict_unreadable(verdict, charge->place.text, "a filter that is not an object of strings");
+	if (has_number(charge->price))
+		return verdict_unreadable(verdict, charge->place.text, "a price with a number that is not a string");
 	if (!charge->is_metered)
 		return true;
 	return shape_read_value(charge->meter_node, &charge->place, SHAPE_TEXT, &charge->meter, &bundle->arena,

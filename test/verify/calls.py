@@ -45,6 +45,7 @@ def check_options(tap, place, bundle):
     tap.ok(status == 0 and place.key.vkey not in output and output.startswith('valid: '), 'a key', output)
     tap.ok(run(document, '--key', place.put('vkey', place.key.vkey + '\n'))[0] == 0, 'a key in a file')
     tap.ok(run('-', data=jcs(bundle).encode())[0] == 0, 'the standard input')
+    tap.ok(run('-', '--checkpoint', '-', data=jcs(bundle).encode())[0] == 2, 'the standard input twice')
     status, output, _ = run(document, '--json', '--key', place.key.vkey)
     told = json.loads(output)
     tap.ok((status, told['outcome'], told['lines'], told['key_was_given']) == (0, 'valid', 10, True), 'for machines', output)

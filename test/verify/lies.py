@@ -102,6 +102,7 @@ ROWS = [
     ('a plan all in another currency', 'another currency than the invoice', lambda s: change(s.plans[0]['row'], currency='USD') or change(s.plans[0]['terms'], currency='USD')),
     ('a charge twice', 'a second charge', lambda s: s.plans[0]['terms']['charges'].append(s.plans[0]['terms']['charges'][0])),
     ('a negative price', 'is negative', lambda s: change(s.plans[0]['terms']['charges'][-1]['price'], amount='-1')),
+    ('a price with a number', 'not a string', lambda s: change(s.plans[0]['terms']['charges'][-1]['price'], amount=1)),
     ('a posting of another amount', 'amount_minor is not what was to be posted', lambda s: change(posted(s)['entry'], amount_minor=10**15)),
     ('a posting of a negative amount', 'amount_minor is not what was to be posted', lambda s: change(posted(s)['entry'], amount_minor=-posted(s)['entry']['amount_minor'])),
     ('a posting of another account', 'account_id is not what', lambda s: change(posted(s)['entry'], account_id='a')),

@@ -22,14 +22,14 @@ TEXTS = ['main', 'eu-1', 'a "quoted" \\ name', 'größer', 'データ', '\U0001F
 
 
 class Scenario:
-    def __init__(self, seed):
+    def __init__(self, seed, plans=2):
         self.random = random.Random(seed)
         self.currency, self.exponent = self.random.choice([('EUR', 2), ('JPY', 0), ('KWD', 3), ('credits', 6)])
         self.tenant, self.account = self.random.choice(TEXTS), self.random.choice(TEXTS)
         self.days = self.random.choice([28, 30, 31])
         self.period = {'period_start': FIRST_DAY, 'period_end': FIRST_DAY + self.days}
         self.meters = {f'meter {kind}': kind for kind in ('sum', 'count', 'max', 'latest')}
-        self.plans = [self.make_plan(name) for name in self.random.sample(['basic', 'pro', 'größer', '\U0001F680'], 2)]
+        self.plans = [self.make_plan(name) for name in self.random.sample(['basic', 'pro', 'größer', '\U0001F680'], plans)]
         self.plans.sort(key=lambda plan: plan['row']['plan_id'].encode())
         self.make_windows()
         self.lines = [line for plan in self.plans for line in map(lambda charge: self.make_line(plan, charge),

@@ -7,10 +7,11 @@ document as it should be: they pass every check of form, and only hashes and sig
 
 import json
 import random
+import re
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 
 import verify
 from canonical import b64, jcs, unb64
@@ -19,7 +20,7 @@ from make_bundle import Key, Scenario, assemble
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(2**32)
-BUNDLES = 10
+BUNDLES = 12
 
 
 def mutate_bytes(source, data):
@@ -41,36 +42,25 @@ def mutate_bytes(source, data):
     return data[:at] + source.randbytes(1) + data[at + 1:]
 
 
-def strings(value, found):
-    """Every place of a string: the list or object that holds it, and its key there."""
-    for key in (range(len(value)) if isinstance(value, list) else list(value)):
-        if isinstance(value[key], str):
-            found.append((value, key))
-        elif isinstance(value[key], (list, dict)):
-            strings(value[key], found)
-    return found
+@lru_cache
+def strings(data):
+    """Every string of the document that is not the name of a member, as its text stands there."""
+    return [text for text, colon in re.findall(rb'("(?:[^"\\]|\\.)*")(:?)', data) if not colon]
 
 
 def mutate_value(source, data):
-    document = json.loads(data)
-    holder, key = source.choice(strings(document, []))
+    text = source.choice(strings(data))
+    value = json.loads(text)
     try:
-        content = unb64(holder[key])
+        content = unb64(value)
     except ValueError:
         content = b''
     if content and source.random() < 0.9:
-        holder[key] = b64(mutate_bytes(source, content))
-    elif holder[key]:
-        at = source.randrange(len(holder[key]))
-        holder[key] = holder[key][:at] + chr(source.choice([source.randrange(32, 127), source.randrange(0xE000)])) + holder[key][at + 1:]
-    return jcs_or_none(document)
-
-
-def jcs_or_none(document):
-    try:
-        return jcs(document).encode()
-    except UnicodeEncodeError:
-        return None
+        changed = b64(mutate_bytes(source, content))
+    else:
+        at = source.randrange(len(value) + 1)
+        changed = value[:at] + chr(source.choice([source.randrange(32, 127), source.randrange(0xD800)])) + value[at + 1:]
+    return data.replace(text, jcs(changed).encode(), 1)
 
 
 def second_opinion(data, vkey):
@@ -92,7 +82,7 @@ def make_mutants(source, bundles):
     made = 0
     while made < COUNT:
         mutant = (mutate_bytes if made % 2 else mutate_value)(source, source.choice(bundles))
-        if mutant is not None and mutant not in bundles:
+        if mutant not in bundles:
             yield made, mutant
             made += 1
 
@@ -103,7 +93,7 @@ def main():
     statuses, accepted = {1: 0, 2: 0}, []
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor() as pool:
         key = Key(directory)
-        bundles = [jcs(assemble(Scenario(SEED + i), key)).encode() for i in range(BUNDLES)]
+        bundles = [jcs(assemble(Scenario(SEED + i, plans=1), key)).encode() for i in range(BUNDLES)]
         attempt = partial(try_both, vkey=key.vkey)
         for number, status, output, second in pool.map(attempt, enumerate(bundles)):
             tap.ok(status == 0, f'bundle {number} is accepted', output)

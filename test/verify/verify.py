@@ -182,6 +182,7 @@ def check_price(price):
     given = set(price) - {'model'}
     hold(needed <= given <= needed | allowed, 'price: other members than its model has')
     tiers = price.get('tiers', [])
+    form(all(isinstance(tier['up_to'], str) for tier in tiers[:-1]), 'price: a number that is not a string')
     ends = [Fraction(tier['up_to']) for tier in tiers[:-1]]
     hold('tiers' not in price or tiers and tiers[-1]['up_to'] is None and all(one < other for one, other in zip([0, *ends], ends)),
          'price: tiers that are not in order')
