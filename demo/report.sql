@@ -7,14 +7,16 @@ SELECT format('pg_cron does the next ones: "%s" at %s (GMT): %s', jobname, sched
 \else
 \qecho pg_cron is not preloaded for this database, so no month end is scheduled.
 \endif
-SET ROLE billing_auditor;
+CREATE VIEW demo.shown_invoice AS
 SELECT i.number
   FROM billing.invoices i JOIN billing.invoice_lines l USING (invoice_date, tenant_id, invoice_id)
  WHERE i.invoice_date = '2026-11-01' AND i.currency = 'EUR'
  GROUP BY i.number, i.line_count
  ORDER BY bool_or(l.charge_id LIKE 'gpu-%' AND l.quantity > 180000000) AND bool_or(l.charge_id = 'bytes' AND l.quantity > 10000000) DESC,
        i.line_count, i.number
- LIMIT 1 \gset
+ LIMIT 1;
+SELECT number FROM demo.shown_invoice \gset
+SET ROLE billing_auditor;
 \qecho
 SELECT * FROM billing.show_invoice(:'number');
 \qecho

@@ -3,6 +3,7 @@
 #
 # Wants an empty database (PGHOST, PGPORT, PGUSER, PGDATABASE) whose server has billing installed. DATA is a directory with
 # gpu_windows, llm_tokens and http; without it, generate.py makes one month of the same shape. Ends with 1 when a check fails.
+# EVIDENCE is a directory to put one invoice's evidence into, for verify_offline.sh; the server needs a signing key for it.
 # shellcheck disable=SC2317 # stage calls the functions that seem not to be called
 set -euo pipefail
 shopt -s inherit_errexit
@@ -79,6 +80,16 @@ rate() { as_operator "CALL billing.run_rating('2026-11-01')" && count rated_line
 draft() { as_operator "CALL billing.run_invoices('2026-11-01')" && count invoices; }
 finalize() { as_operator "CALL billing.run_invoices('2026-11-01', finalize => true)" && count "invoices WHERE status = 'finalized'"; }
 
+seal() { as_operator "SELECT billing.seal()" && sql -c "SELECT tree_size FROM billing.checkpoints ORDER BY seal_no DESC LIMIT 1"; }
+export_evidence()
+{
+	local number
+	number=$(sql -c "SELECT number FROM demo.shown_invoice")
+	printf %s "$(sql -c "SELECT billing.evidence('$number')")" >"$EVIDENCE/$number.json"
+	sql -c "SELECT vkey FROM billing.signing_keys ORDER BY key_no DESC LIMIT 1" >"$EVIDENCE/log.vkey"
+	printf '%s: %s bytes, and the key of the log\n' "$number.json" "$(wc -c <"$EVIDENCE/$number.json")"
+}
+
 # Everything once more, from the customers to the invoices; prints how many rows of usage and how many invoices came of it.
 load_again()
 {
@@ -131,12 +142,18 @@ stage "count sync" sync_counts
 stage "rating and posting" rate
 stage "draft invoices" draft
 stage "finalized invoices" finalize
+stage "seal the log" seal
 
 headline "What came out"
 psql -Xq -v ON_ERROR_STOP=1 -f report.sql
 
 headline "Checks"
 python3 verify.py "$DATA" || status=1
+
+if [ -n "${EVIDENCE:-}" ]; then
+	headline "Evidence of one invoice, for its customer"
+	export_evidence
+fi
 
 headline "Everything a second time"
 sql -f fingerprint.sql >"$work/before"
