@@ -46,7 +46,7 @@ CREATE TABLE billing.log_segments (
 );
 COMMENT ON TABLE  billing.log_segments IS 'Where the rows of each kind stand in the log: within a seal one kind after the other, within a kind by log_xid and key.';
 COMMENT ON COLUMN billing.log_segments.seal_no IS 'The seal.';
-COMMENT ON COLUMN billing.log_segments.kind IS 'Kind of the rows; doc/evidence.md lists them.';
+COMMENT ON COLUMN billing.log_segments.kind IS 'Kind of the rows; doc/bundle.md lists them.';
 COMMENT ON COLUMN billing.log_segments.first_leaf IS 'Index of its first leaf, from 0.';
 COMMENT ON COLUMN billing.log_segments.leaves IS 'Number of leaves.';
 

@@ -47,3 +47,5 @@ CREATE TABLE billing.partitioned_tables (
 COMMENT ON TABLE  billing.partitioned_tables IS 'Tables partitioned by month, for billing.ensure_partitions().';
 COMMENT ON COLUMN billing.partitioned_tables.table_name IS 'The parent, in schema billing.';
 COMMENT ON COLUMN billing.partitioned_tables.local_unique IS 'Columns of a unique index made on each partition, where the parent cannot have it because the partition key is not among them; NULL for none. A month holds whole UTC days, so a key that contains the day is unique over all partitions.';
+
+SELECT billing.make_append_only('incarnations');

@@ -1,4 +1,5 @@
--- What stands under hashes of the log and is not itself a leaf, recomputed: a row a problem. seal_no is NULL.
+-- What stands under hashes of the log and is not itself a leaf, recomputed: a row a problem. seal_no is NULL. $1 is the schema's fingerprint
+-- as it is now.
 SELECT NULL::bigint AS seal_no, v.problem
   FROM (SELECT format('invoice %s of tenant "%s" is not as it was finalized', e.invoice_id, e.tenant_id) AS problem
           FROM ONLY billing.invoice_events e
@@ -27,7 +28,7 @@ SELECT NULL::bigint AS seal_no, v.problem
         UNION ALL
         SELECT format('tables or functions are not as recorded at %s', to_char(f.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'))
           FROM (SELECT * FROM ONLY billing.schema_fingerprints ORDER BY fingerprint_no DESC LIMIT 1) AS f
-         WHERE f.fingerprint <> billing.schema_fingerprint()
+         WHERE f.fingerprint <> $1
         UNION ALL
         SELECT 'no fingerprint of tables and functions is recorded' WHERE NOT EXISTS (SELECT FROM ONLY billing.schema_fingerprints)
         UNION ALL
