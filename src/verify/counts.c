@@ -28,22 +28,28 @@ is_within_day(int64_t time, int64_t day)
 	return number == day;
 }
 
+/* They were found to be JSON when the row was read, so that only memory can be missing. */
 static JsonDocument *
-parse_dimensions(const Row *count)
+parse_dimensions(const Row *count, Verdict *verdict)
 {
 	Bytes text = count->columns[COUNT_DIMENSIONS];
 	JsonDocument *document;
 
-	return json_parse((const char *) text.bytes, text.length, &document, NULL) == JSON_OK ? document : NULL;
+	if (json_parse((const char *) text.bytes, text.length, &document, NULL) != JSON_OK)
+		verdict_machine(verdict, "out of memory");
+	return document;
 }
 
 static bool
 check_count(const BundleWindow *window, size_t number, Verdict *verdict)
 {
 	const Row *count = &window->counts[number];
-	JsonDocument *dimensions = parse_dimensions(count);
-	bool only_strings = dimensions != NULL && terms_only_strings(json_root(dimensions));
+	JsonDocument *dimensions = parse_dimensions(count, verdict);
+	bool only_strings;
 
+	if (dimensions == NULL)
+		return false;
+	only_strings = terms_only_strings(json_root(dimensions));
 	json_free(dimensions);
 	if (!only_strings)
 		return refute_count(window, number, verdict, "dimensions are not an object of strings");
@@ -193,16 +199,16 @@ has_value(const JsonNode *object, const JsonNode *wanted)
 	return false;
 }
 
-/* dimensions @> filter; both are objects of strings. */
+/* dimensions @> filter; both are objects of strings. False, with the verdict, when memory is missing. */
 static bool
-passes_filter(const Row *count, const JsonNode *filter)
+passes_filter(const Row *count, const JsonNode *filter, Verdict *verdict)
 {
 	JsonDocument *dimensions;
 	bool passes = true;
 
 	if (filter->count == 0)
 		return true;
-	dimensions = parse_dimensions(count);
+	dimensions = parse_dimensions(count, verdict);
 	if (dimensions == NULL)
 		return false;
 	for (const JsonNode *wanted = filter->first; passes && wanted != NULL; wanted = wanted->next)
@@ -212,7 +218,7 @@ passes_filter(const Row *count, const JsonNode *filter)
 }
 
 static bool
-is_counted(const Row *count, const BundleLine *line, const Charge *charge)
+is_counted(const Row *count, const BundleLine *line, const Charge *charge, Verdict *verdict)
 {
 	Bytes meter = count->columns[COUNT_METER_ID];
 	int64_t day = row_integer(count, COUNT_DAY);
@@ -222,7 +228,8 @@ is_counted(const Row *count, const BundleLine *line, const Charge *charge)
 		   row_same(count, COUNT_ACCOUNT_ID, &line->rated.row, RATED_ACCOUNT_ID) &&
 		   day >= row_integer(&line->row, LINE_PERIOD_START) &&
 		   day < row_integer(&line->row, LINE_PERIOD_END) &&
-		   day <= row_integer(&line->rated.row, RATED_RATED_ON) && passes_filter(count, charge->filter);
+		   day <= row_integer(&line->rated.row, RATED_RATED_ON) &&
+		   passes_filter(count, charge->filter, verdict);
 }
 
 /*
@@ -279,11 +286,11 @@ add_counts(const Bundle *bundle, const BundleLine *line, const Charge *charge, T
 		if (row_integer(&window->leaf.row, WINDOW_WINDOW_NO) > window_no)
 			continue;
 		for (size_t j = 0; j < window->count; j++)
-			if (is_counted(&window->counts[j], line, charge) &&
+			if (is_counted(&window->counts[j], line, charge, verdict) &&
 				!add_count(total, &window->counts[j], line, verdict))
 				return false;
 	}
-	return true;
+	return verdict->outcome == VERDICT_VALID;
 }
 
 static bool

@@ -199,21 +199,24 @@ is_decimal(Bytes value)
 		   decimal_format(&decimal, text) == value.length && memcmp(text, value.bytes, value.length) == 0;
 }
 
+/* verdict is for a failure of the machine only. */
 static bool
-is_json(Bytes value)
+is_json(Bytes value, Verdict *verdict)
 {
 	static const ShapePlace nowhere;
-	Verdict verdict = {0};
+	Verdict inner = {VERDICT_VALID};
 	JsonDocument *document;
 
-	if (!shape_parse((const char *) value.bytes, value.length, &nowhere, &document, &verdict))
-		return false;
-	json_free(document);
-	return true;
+	if (shape_parse((const char *) value.bytes, value.length, &nowhere, &document, &inner))
+	{
+		json_free(document);
+		return true;
+	}
+	return inner.is_machine ? verdict_machine(verdict, "out of memory") : false;
 }
 
 static bool
-value_is_valid(ColumnType type, Bytes value)
+value_is_valid(ColumnType type, Bytes value, Verdict *verdict)
 {
 	if (encodings[type].length != 0)
 		return value.length == encodings[type].length;
@@ -222,7 +225,7 @@ value_is_valid(ColumnType type, Bytes value)
 		case COLUMN_DECIMAL:
 			return is_decimal(value);
 		case COLUMN_JSON:
-			return is_json(value);
+			return is_json(value, verdict);
 		default:
 			return is_text(value);
 	}
@@ -272,7 +275,7 @@ read_column(Bytes *rest, Row *row, int *number, const ShapePlace *place, Verdict
 	value = (Bytes){rest->bytes + HEAD_SIZE, big_endian(rest->bytes + 3, 4)};
 	if (value.length > rest->length - HEAD_SIZE)
 		return verdict_refute(verdict, place->text, "canonical bytes end within column %s", column->name);
-	if (rest->bytes[2] != encodings[column->type].type || !value_is_valid(column->type, value))
+	if (rest->bytes[2] != encodings[column->type].type || !value_is_valid(column->type, value, verdict))
 		return verdict_refute(verdict, place->text, "%s is %s", column->name, encodings[column->type].fault);
 	row->columns[found] = value;
 	*number = found;

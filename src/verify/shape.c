@@ -168,6 +168,8 @@ shape_parse(const char *bytes, size_t length, const ShapePlace *place, JsonDocum
 	JsonStatus status = json_parse(bytes, length, document, &offset);
 	bool same;
 
+	if (status == JSON_NO_MEMORY)
+		return verdict_machine(verdict, "out of memory");
 	if (status != JSON_OK)
 		return verdict_unreadable(verdict, place->text, "not JSON: %s at byte %zu", json_status_text(status),
 								  offset);

@@ -76,5 +76,7 @@ verdict_usage(Verdict *verdict, const char *format, ...)
 bool
 verdict_machine(Verdict *verdict, const char *what)
 {
+	if (verdict->outcome == VERDICT_VALID)
+		verdict->is_machine = true;
 	return verdict_unreadable(verdict, NULL, "could not go on: %s", what);
 }

@@ -19,6 +19,7 @@ typedef enum
 typedef struct Verdict
 {
 	VerdictOutcome outcome;
+	bool is_machine; /* memory or the crypto library failed */
 	char where[128];
 	char text[VERDICT_TEXT_MAX];
 } Verdict;
