@@ -10,7 +10,7 @@ SELECT E'# Reference\n\nMade from the comments in the database by `make doc`: `\
 SELECT format(E'### %s\n\n%s\n%s\n',
               p.proname,
               string_agg(format('`%s(%s)%s`', p.proname, pg_get_function_arguments(p.oid),
-                                coalesce(' -> ' || pg_get_function_result(p.oid), '')), E'  \n' ORDER BY p.oid),
+                                coalesce(' -> ' || pg_get_function_result(p.oid), '')), E'\\\n' ORDER BY p.oid),
               string_agg(format(E'\n%s%s', obj_description(p.oid, 'pg_proc'),
                                 coalesce(format(E'\n\nMay be called by: %s.', (
                                     SELECT string_agg(a.grantee::regrole::text, ', ' ORDER BY a.grantee::regrole::text)

@@ -138,10 +138,10 @@ SELECT billing.record_usage_arrays('{acme,NULL}', '{requests,tokens}', '{d3,d4}'
 
 -- From a table, with the caller's own rights.
 CREATE TABLE rollup (tenant_id text, meter_id text, event_id text, occurred_at timestamptz, quantity numeric, comment text);
-INSERT INTO rollup SELECT 'acme', 'requests', 'i' || i, '2026-02-08Z', i FROM generate_series(1, 50000) AS i;
+INSERT INTO rollup SELECT 'acme', 'requests', 'i' || i, '2026-02-08Z', i FROM generate_series(1, 25000) AS i;
 SELECT * FROM billing.import_usage('rollup');
 SELECT * FROM billing.import_usage('rollup');
-UPDATE rollup SET quantity = 0 WHERE event_id = 'i40000';
+UPDATE rollup SET quantity = 0 WHERE event_id = 'i24000';
 SELECT * FROM billing.import_usage('rollup');
 \echo :LAST_ERROR_SQLSTATE
 ALTER TABLE rollup ALTER quantity TYPE float8;

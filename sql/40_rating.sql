@@ -244,7 +244,7 @@ SELECT count(*) AS lines, count(*) FILTER (WHERE amount <> posted) AS wrong, boo
 SELECT tenant_id FROM billing.rated GROUP BY tenant_id, currency
 HAVING sum(amount_minor) <> coalesce((SELECT balance_minor FROM billing.balances b WHERE b.tenant_id = rated.tenant_id AND b.currency = rated.currency AND ledger_account = 'unbilled_receivable'), 0);
 SELECT * FROM billing.check_integrity();
--- Every tenant, in batches: those before the one that overflows are done; corrected, the rest follows.
+-- Every tenant, in batches: all but the one that overflows are done; corrected, it follows.
 SET client_min_messages = notice;
 CALL billing.run_rating('2026-03-05', batch_tenants => 16);
 \echo :LAST_ERROR_SQLSTATE

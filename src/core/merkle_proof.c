@@ -44,13 +44,14 @@ plan_node(Plan *plan, unsigned level, uint64_t index, uint64_t size)
 
 	if (end > size)
 		end = size;
-	for (*parts = 0; start < end; level--)
+	*parts = 0;
+	for (unsigned below = level + 1; below-- > 0 && start < end;)
 	{
-		if (end - start < UINT64_C(1) << level)
+		if (end - start < UINT64_C(1) << below)
 			continue;
-		plan->subtrees[plan->subtree_count++] = (Subtree){level, start >> level};
+		plan->subtrees[plan->subtree_count++] = (Subtree){below, start >> below};
 		*parts += 1;
-		start += UINT64_C(1) << level;
+		start += UINT64_C(1) << below;
 	}
 }
 

@@ -1,4 +1,4 @@
--- Runs, finalization, and invoices for people and machines.
+-- Batches, finalization, and invoices for people and machines. The procedures that go through all tenants are in runs.sql.
 
 CREATE FUNCTION billing.guard_invoice() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'billing_guard_invoice';
@@ -33,41 +33,6 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg
 AS 'MODULE_PATHNAME', 'billing_finalize_batch';
 COMMENT ON FUNCTION billing.finalize_batch(date, text, text) IS
 'Finalizes the drafts dated up to due_by of the tenants from first_tenant to last_tenant, and returns their number.';
-
-CREATE PROCEDURE billing.run_invoices(due_by date DEFAULT NULL, finalize boolean DEFAULT false, batch_tenants integer DEFAULT 10000)
-LANGUAGE plpgsql AS $$
-DECLARE
-    bill_to   date := coalesce(due_by, (pg_catalog.now() AT TIME ZONE 'UTC')::date);
-    replay_id uuid := billing.uuid_v7();
-    batch     record;
-    done      record;
-    invoices  bigint := 0;
-    finalized bigint := 0;
-BEGIN
-    PERFORM billing.sync_counts();
-    COMMIT;
-    PERFORM billing.ensure_billing_partitions(bill_to);
-    COMMIT;
-    FOR batch IN SELECT * FROM billing.tenant_batches(batch_tenants) LOOP
-        SELECT * INTO done FROM billing.invoice_batch(bill_to, batch.first_tenant, batch.last_tenant, replay_id, finalize);
-        COMMIT;
-        invoices := invoices + done.invoices;
-        finalized := finalized + done.finalized;
-        RAISE NOTICE 'due by %: batch % of %, % tenants: % invoices made, % lines, % finalized',
-            bill_to, batch.batch_no, batch.batches, batch.tenants, done.invoices, done.lines, done.finalized;
-    END LOOP;
-    RAISE NOTICE 'due by %: % invoices made, % finalized; see billing.invoices', bill_to, invoices, finalized;
-END
-$$;
-COMMENT ON PROCEDURE billing.run_invoices(date, boolean, integer) IS
-'Bills everything that fell due up to due_by (a UTC day, today unless given): a period in arrears is due on the first day after it, one in advance on its first day. Syncs counts, rates, posts, and makes the draft of each account, currency and due day; with finalize also numbers and posts them. Commits after each batch_tenants tenants and tells the progress; run again, it goes on where it stopped, and two runs at once give each invoice once. Drafts are remade by each run until finalized; usage that comes after that is a correction on the next invoice. Not inside a transaction block.';
-
-CREATE FUNCTION billing.ensure_billing_partitions(bill_to date) RETURNS integer
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.ensure_partitions(least(min(s.starts), bill_to), (bill_to + interval '2 months')::date)
-      FROM billing.subscriptions s
-$$;
-COMMENT ON FUNCTION billing.ensure_billing_partitions(date) IS 'Internal: the partitions that billing up to a day may write to, from the first subscription on.';
 
 CREATE FUNCTION billing.finalize_invoice(invoice text, tenant text DEFAULT NULL) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
@@ -108,7 +73,7 @@ BEGIN
                        quantity, line ->> 'amount');
     IF is_usage THEN
         FOR tier IN SELECT * FROM jsonb_array_elements(coalesce(nullif(line -> 'tiers', 'null'), '[]')) LOOP
-            RETURN NEXT format('       %-84s %22s', billing.tier_text(tier),
+            RETURN NEXT format('       %-84s %21s', billing.tier_text(tier),
                                billing.at_least_places((tier ->> 'amount')::numeric, (document ->> 'exponent')::integer));
         END LOOP;
     END IF;
@@ -136,7 +101,7 @@ CREATE FUNCTION billing.show_invoice(invoice text, tenant text DEFAULT NULL) RET
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     document jsonb := billing.invoice_document(invoice, tenant);
-    rule     text := repeat('-', 114);
+    rule     text := repeat('-', 113);
     line     jsonb;
 BEGIN
     RETURN NEXT format('Invoice %s (%s)', coalesce(document ->> 'number', document ->> 'invoice_id'), document ->> 'status');
@@ -149,14 +114,13 @@ BEGIN
         RETURN QUERY SELECT * FROM billing.show_invoice_line(document, line);
     END LOOP;
     RETURN NEXT rule;
-    RETURN NEXT format('%114s', 'total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'));
+    RETURN NEXT format('%113s', 'total  ' || billing.format_amount((document ->> 'total_minor')::bigint, document ->> 'currency'));
 END
 $$;
 COMMENT ON FUNCTION billing.show_invoice(text, text) IS
 'An invoice as a page of text, a row a line: per line its quantity, and per tier quantity, unit price and amount, so that a person can check it by hand. invoice: number or invoice_id. Errors as billing.invoice_document().';
 
 GRANT EXECUTE ON FUNCTION billing.invoice_batch(date, text, text, uuid, boolean), billing.finalize_batch(date, text, text),
-    billing.ensure_billing_partitions(date), billing.finalize_invoice(text, text), billing.void_invoice(text, text, text), billing.uuid_v7() TO billing_operator;
-GRANT EXECUTE ON PROCEDURE billing.run_invoices(date, boolean, integer) TO billing_operator;
+    billing.finalize_invoice(text, text), billing.void_invoice(text, text, text), billing.uuid_v7() TO billing_operator;
 GRANT EXECUTE ON FUNCTION billing.invoice_document(text, text), billing.preview_invoices(text, date), billing.show_invoice(text, text)
     TO billing_operator, billing_auditor;

@@ -11,7 +11,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
     SELECT 'lines bill a rated line', l.tenant_id, format('line %s of invoice %s', l.line_no, l.invoice_id)
       FROM billing.invoice_lines l
      WHERE NOT EXISTS (SELECT FROM billing.rated_lines r
-                        WHERE r.period_start = l.period_start AND r.tenant_id = l.tenant_id AND r.subscription_id = l.subscription_id AND r.charge_id = l.charge_id
+                        WHERE r.period_start = l.period_start AND r.tenant_id = l.tenant_id AND r.subscription_id = l.subscription_id AND r.plan_id = l.plan_id AND r.version = l.version AND r.charge_id = l.charge_id
                           AND r.rated_line_id = l.rated_line_id AND r.amount_minor = l.rated_minor AND r.currency = l.currency)
     UNION ALL
     SELECT 'one invoice per account, currency and day', i.tenant_id, format('%s on %s in %s', i.account_id, i.invoice_date, i.currency)

@@ -27,8 +27,7 @@ BEGIN
     END IF;
     PERFORM billing.check_day('day of opening', opened_on);
     IF NOT EXISTS (SELECT FROM billing.subscriptions s
-                     JOIN billing.subscription_phases p ON p.tenant_id = s.tenant_id AND p.subscription_id = s.subscription_id
-                    WHERE s.tenant_id = tenant AND s.account_id = account AND p.starts <= opened_on AND (p.ends IS NULL OR p.ends > opened_on)) THEN
+                    WHERE s.tenant_id = tenant AND s.account_id = account AND s.starts <= opened_on AND (s.ends IS NULL OR s.ends > opened_on)) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB418', MESSAGE = format('account "%s" of tenant "%s" has no subscription on %s', account, tenant, to_char(opened_on, 'YYYY-MM-DD'));
     END IF;
 END

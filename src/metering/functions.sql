@@ -10,20 +10,16 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_has_usage_partition';
 COMMENT ON FUNCTION billing.has_usage_partition(timestamptz) IS 'Internal: whether usage_records has the partition of the month of occurred_at.';
 
--- Nothing is pinned here: only so is it merged into the statements that call it, which saves a call per row.
+CREATE FUNCTION billing.is_usage(event_id text, quantity numeric, dimensions jsonb, attribution jsonb) RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_is_usage';
+COMMENT ON FUNCTION billing.is_usage(text, numeric, jsonb, jsonb) IS 'Internal: whether a usage row is one whatever its meter, CHECK of usage_records: event_id of 1 to 255 characters; quantity finite, between -10^20 and 10^20 without these, at most 18 decimals; dimensions, and attribution unless NULL, JSON objects.';
+
 CREATE FUNCTION billing.usage_problem(event_id text, quantity numeric, dimensions jsonb, attribution jsonb, corrects_event_id text,
                                       aggregation text, keys text[]) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-SELECT CASE
-    WHEN event_id IS NULL OR pg_catalog.length(event_id) NOT BETWEEN 1 AND 255 THEN 'event id'
-    WHEN quantity IS NULL OR NOT (pg_catalog.abs(quantity) OPERATOR(pg_catalog.<) 1e20 AND pg_catalog.scale(quantity) OPERATOR(pg_catalog.<=) 18) THEN 'quantity'
-    WHEN quantity OPERATOR(pg_catalog.<) 0 AND (corrects_event_id IS NULL OR aggregation OPERATOR(pg_catalog.=) ANY ('{max,latest}')) THEN 'negative quantity'
-    WHEN corrects_event_id OPERATOR(pg_catalog.=) event_id THEN 'itself'
-    WHEN pg_catalog.jsonb_typeof(attribution) OPERATOR(pg_catalog.<>) 'object' THEN 'attribution'
-    WHEN NOT billing.are_dimensions(dimensions, keys) THEN 'dimensions'
-END
-$$;
-COMMENT ON FUNCTION billing.usage_problem(text, numeric, jsonb, jsonb, text, text, text[]) IS 'Internal: what is wrong with an event for a meter of the given aggregation and dimension keys, in two words at most; NULL when nothing. The one place of these rules, for record_usage(), import_usage() and sync_counts().';
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_usage_problem';
+COMMENT ON FUNCTION billing.usage_problem(text, numeric, jsonb, jsonb, text, text, text[]) IS 'Internal: what is wrong with an event for a meter of the given aggregation and dimension keys, in two words at most; NULL when nothing, or when the meter is NULL.';
 
 CREATE FUNCTION billing.record_usage(tenant text, meter text, event_id text, quantity numeric DEFAULT 1, occurred_at timestamptz DEFAULT NULL,
                                      dimensions jsonb DEFAULT '{}', account text DEFAULT 'main', attribution jsonb DEFAULT NULL,
@@ -81,6 +77,6 @@ COMMENT ON FUNCTION billing.replay_count_sync(text) IS 'Recomputes windows, dige
 
 GRANT EXECUTE ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text), billing.record_usage(jsonb),
     billing.record_usage_arrays(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) TO billing_app;
-GRANT EXECUTE ON FUNCTION billing.import_usage(regclass) TO billing_loader;
+GRANT EXECUTE ON FUNCTION billing.import_usage(regclass), billing.is_usage(text, numeric, jsonb, jsonb) TO billing_loader;
 GRANT EXECUTE ON FUNCTION billing.sync_counts() TO billing_operator;
 GRANT EXECUTE ON FUNCTION billing.replay_count_sync(text) TO billing_operator, billing_auditor;

@@ -8,10 +8,13 @@
 #include "postgres.h"
 #include "fmgr.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "embedded.h"
 #include "metering/metering.h"
@@ -96,6 +99,65 @@ usage_batch_record(const UsageBatch *batch)
 
 /* ---- one event ---- */
 
+/* Parameters of statements/events_one.sql: the columns of an event, with defaults filled in, and two more. */
+enum OneParameter
+{
+	ONE_GIVEN_AT = USAGE_COLUMNS, /* occurred_at as given, or null */
+	ONE_DAY,
+	ONE_PARAMETERS
+};
+
+/* Plans that do not depend on the values, kept for the life of the backend. */
+static SPIPlanPtr record_plan = NULL;
+static SPIPlanPtr known_plan = NULL;
+
+static SPIPlanPtr
+plan_for_one(const char *statement)
+{
+	Oid types[ONE_PARAMETERS];
+	SPIPlanPtr plan;
+
+	memcpy(types, usage_types, sizeof(usage_types));
+	types[ONE_GIVEN_AT] = TIMESTAMPTZOID;
+	types[ONE_DAY] = DATEOID;
+	plan = SPI_prepare_cursor(psprintf("%s%s", SQL_METERING_EVENTS_ONE, statement), ONE_PARAMETERS, types,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "cannot prepare a statement about usage: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* Runs a statement about one event, and returns the number of rows. */
+static uint64
+run_for_one(SPIPlanPtr *plan, const char *statement, Datum *values, const char *nulls)
+{
+	int result;
+
+	if (*plan == NULL)
+		*plan = plan_for_one(statement);
+	result = SPI_execute_plan(*plan, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "a statement about usage failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* Fills in what was not given, as events_array.sql does for many. */
+static void
+complete_one(Datum *values, char *nulls)
+{
+	values[ONE_GIVEN_AT] = values[USAGE_OCCURRED_AT];
+	nulls[ONE_GIVEN_AT] = nulls[USAGE_OCCURRED_AT];
+	if (nulls[USAGE_OCCURRED_AT] == 'n')
+		values[USAGE_OCCURRED_AT] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	if (nulls[USAGE_ACCOUNT] == 'n')
+		values[USAGE_ACCOUNT] = CStringGetTextDatum("main");
+	if (nulls[USAGE_DIMENSIONS] == 'n')
+		values[USAGE_DIMENSIONS] = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	nulls[USAGE_OCCURRED_AT] = nulls[USAGE_ACCOUNT] = nulls[USAGE_DIMENSIONS] = ' ';
+	values[ONE_DAY] = DateADTGetDatum(billing_utc_day(DatumGetTimestampTz(values[USAGE_OCCURRED_AT])));
+	nulls[ONE_DAY] = ' ';
+}
+
 static void
 check_one(Datum *values, const char *nulls)
 {
@@ -103,43 +165,23 @@ check_one(Datum *values, const char *nulls)
 	UsageBatch batch;
 
 	for (int column = 0; column < USAGE_COLUMNS; column++)
-		if (nulls[column] == ' ')
+		if (nulls[column == USAGE_OCCURRED_AT ? (int) ONE_GIVEN_AT : column] == ' ')
 			usage_rows_set(rows, 0, column, values[column]);
 	batch = usage_rows_to_batch(rows, LABEL_NONE);
 	check_recorded(&batch);
 }
 
-/* A plan that does not depend on the values, kept for the life of the backend. */
-static SPIPlanPtr
-plan_for_one(void)
-{
-	static SPIPlanPtr plan = NULL;
-	static const char *sql = NULL;
-
-	if (plan == NULL)
-	{
-		SPIPlanPtr prepared =
-			SPI_prepare_cursor(with_events(&sql, SQL_METERING_EVENTS_ONE, SQL_METERING_RECORD), USAGE_COLUMNS,
-							   (Oid *) usage_types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (prepared == NULL || SPI_keepplan(prepared) != 0)
-			elog(ERROR, "cannot prepare the statement that records usage: %s",
-				 SPI_result_code_string(SPI_result));
-		plan = prepared;
-	}
-	return plan;
-}
-
+/* A repeated event is common, and to plan the diagnosis takes long: so it is looked for first. */
 static bool
-usage_record_one(Datum *values, const char *nulls)
+usage_record_one(Datum *values, char *nulls)
 {
 	bool recorded;
 
 	billing_spi_connect();
-	if (SPI_execute_plan(plan_for_one(), values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "recording usage failed: %s", SPI_result_code_string(SPI_result));
-	recorded = SPI_processed == 1;
-	if (!recorded || nulls[USAGE_CORRECTS] == ' ')
+	complete_one(values, nulls);
+	recorded = run_for_one(&record_plan, SQL_METERING_RECORD, values, nulls) == 1;
+	if (nulls[USAGE_CORRECTS] == ' ' ||
+		(!recorded && run_for_one(&known_plan, SQL_METERING_KNOWN, values, nulls) == 0))
 		check_one(values, nulls);
 	billing_spi_finish();
 	return recorded;
@@ -152,8 +194,8 @@ static const UsageColumn argument_columns[USAGE_COLUMNS] = {
 
 BILLING_FUNCTION(billing_record_usage)
 {
-	Datum values[USAGE_COLUMNS] = {0};
-	char nulls[USAGE_COLUMNS];
+	Datum values[ONE_PARAMETERS] = {0};
+	char nulls[ONE_PARAMETERS];
 
 	memset(nulls, 'n', sizeof(nulls));
 	for (int i = 0; i < USAGE_COLUMNS; i++)

@@ -3,21 +3,23 @@
 CREATE TABLE billing.usage_records (
     tenant_id         text        COLLATE "C" NOT NULL,
     meter_id          text        COLLATE "C" NOT NULL,
-    event_id          text        COLLATE "C" NOT NULL CHECK (length(event_id) BETWEEN 1 AND 255),
+    event_id          text        COLLATE "C" NOT NULL,
     account_id        text        COLLATE "C" NOT NULL DEFAULT 'main',
     occurred_at       timestamptz NOT NULL,
     usage_day         date        NOT NULL GENERATED ALWAYS AS ((occurred_at AT TIME ZONE 'UTC')::date) STORED,
-    quantity          numeric     NOT NULL CHECK (abs(quantity) < 1e20 AND scale(quantity) <= 18),
-    dimensions        jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(dimensions) = 'object'),
-    attribution       jsonb       CHECK (jsonb_typeof(attribution) = 'object'),
+    quantity          numeric     NOT NULL,
+    dimensions        jsonb       NOT NULL DEFAULT '{}',
+    attribution       jsonb,
     correlation_id    text,
     corrects_event_id text        COLLATE "C",
     recorded_at       timestamptz NOT NULL DEFAULT now(),
-    log_xid           xid8        NOT NULL DEFAULT billing.log_xid()
+    log_xid           xid8        NOT NULL DEFAULT billing.log_xid(),
+    CONSTRAINT usage_records_content CHECK (billing.is_usage(event_id, quantity, dimensions, attribution))
 ) PARTITION BY RANGE (occurred_at);
 -- Count sync looks for new rows only. Ids only grow, so it is written at its right edge too.
 CREATE INDEX usage_records_log_xid ON billing.usage_records (log_xid);
 COMMENT ON TABLE  billing.usage_records IS 'Usage events, append-only, by month of occurred_at. An event is known for ever by (usage_day, tenant_id, meter_id, event_id): each partition has that unique index. Write with billing.record_usage(), or COPY (role billing_loader).';
+COMMENT ON CONSTRAINT usage_records_content ON billing.usage_records IS 'One function in C: as expressions these checks cost a third of a COPY.';
 COMMENT ON COLUMN billing.usage_records.tenant_id IS 'Who used it.';
 COMMENT ON COLUMN billing.usage_records.meter_id IS 'The meter.';
 COMMENT ON COLUMN billing.usage_records.event_id IS 'The application''s own id of the event, 1 to 255 characters: the same id on the same UTC day is the same event.';

@@ -9,42 +9,6 @@ AS 'MODULE_PATHNAME', 'billing_rate_batch';
 COMMENT ON FUNCTION billing.rate_batch(date, text, text) IS
 'Rates the tenants from first_tenant to last_tenant (both included, in byte order) up to day, posts the differences, and returns the number of revisions written, all in one transaction. Rating again changes nothing. Errors: MB416 an amount beyond bigint, MB425, MB426.';
 
-CREATE FUNCTION billing.tenant_batches(batch_tenants integer) RETURNS TABLE (batch_no bigint, batches bigint, first_tenant text, last_tenant text, tenants bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM billing.require_installed();
-    IF batch_tenants IS NULL OR batch_tenants < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('a batch of %s tenants is none', coalesce(batch_tenants::text, 'null'));
-    END IF;
-    RETURN QUERY
-    SELECT b.batch + 1, count(*) OVER (), min(b.tenant_id), max(b.tenant_id), count(*)
-      FROM (SELECT t.tenant_id, (row_number() OVER (ORDER BY t.tenant_id) - 1) / batch_tenants AS batch
-              FROM (SELECT DISTINCT s.tenant_id FROM billing.subscriptions s) AS t) AS b
-     GROUP BY b.batch
-     ORDER BY b.batch;
-END
-$$;
-COMMENT ON FUNCTION billing.tenant_batches(integer) IS 'Internal: the tenants with subscriptions, in byte order, cut into ranges of batch_tenants. Errors: MB400 less than 1, MB425.';
-
-CREATE PROCEDURE billing.run_rating(day date DEFAULT NULL, batch_tenants integer DEFAULT 10000)
-LANGUAGE plpgsql AS $$
-DECLARE
-    rate_to date := coalesce(day, (pg_catalog.now() AT TIME ZONE 'UTC')::date);
-    batch   record;
-    written bigint;
-BEGIN
-    PERFORM billing.sync_counts();
-    COMMIT;
-    FOR batch IN SELECT * FROM billing.tenant_batches(batch_tenants) LOOP
-        written := billing.rate_batch(rate_to, batch.first_tenant, batch.last_tenant);
-        COMMIT;
-        RAISE NOTICE 'rated to %: batch % of %, % tenants, % revisions', rate_to, batch.batch_no, batch.batches, batch.tenants, written;
-    END LOOP;
-END
-$$;
-COMMENT ON PROCEDURE billing.run_rating(date, integer) IS
-'Syncs counts and rates every tenant up to day (a UTC day; today unless given), posting the differences; commits after each batch_tenants tenants, and tells the progress. Run again, it goes on where it stopped. Not inside a transaction block.';
-
 CREATE FUNCTION billing.current_charges(tenant text, day date DEFAULT (now() AT TIME ZONE 'UTC')::date)
 RETURNS TABLE (account_id text, subscription_id uuid, plan_id text, charge_id text, period_start date, period_end date,
                quantity numeric, amount_minor bigint, currency text)
@@ -73,7 +37,6 @@ $$;
 COMMENT ON FUNCTION billing.shadow_rate(text, text, jsonb, date) IS
 'Tries a price on history: for every line of the charge rated for a period that starts in the month from period, what it came to, what it would come to at the candidate price, and the difference, in minor units of currency. Writes nothing: no rated line, no entry. Errors: MB410 to MB416 for a price that cannot be, MB425.';
 
-GRANT EXECUTE ON FUNCTION billing.rate_batch(date, text, text), billing.tenant_batches(integer) TO billing_operator;
-GRANT EXECUTE ON PROCEDURE billing.run_rating(date, integer) TO billing_operator;
+GRANT EXECUTE ON FUNCTION billing.rate_batch(date, text, text) TO billing_operator;
 GRANT EXECUTE ON FUNCTION billing.shadow_rate(text, text, jsonb, date) TO billing_operator, billing_admin, billing_auditor;
 GRANT EXECUTE ON FUNCTION billing.current_charges(text, date) TO billing_app, billing_operator, billing_auditor;

@@ -5,7 +5,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
     SELECT 'postings add up to the amount', r.tenant_id, format('charge %s of subscription %s from %s: posted %s, revisions 1 to %s, amount %s', r.charge_id, r.subscription_id,
                                                                 r.period_start, sum(r.posted_minor), max(r.revision), (array_agg(r.amount_minor ORDER BY r.revision DESC))[1])
       FROM billing.rated_lines r
-     GROUP BY r.tenant_id, r.subscription_id, r.charge_id, r.period_start
+     GROUP BY r.tenant_id, r.subscription_id, r.plan_id, r.version, r.charge_id, r.period_start
     HAVING sum(r.posted_minor) <> (array_agg(r.amount_minor ORDER BY r.revision DESC))[1] OR count(*) <> max(r.revision)
     UNION ALL
     SELECT 'rated lines have a subscription and a charge', r.tenant_id, format('rated line %s', r.rated_line_id)

@@ -23,19 +23,19 @@ CREATE TABLE billing.rated_lines (
     window_no       bigint      NOT NULL,
     rated_at        timestamptz NOT NULL DEFAULT now(),
     log_xid         xid8        NOT NULL DEFAULT billing.log_xid(),
-    PRIMARY KEY (period_start, tenant_id, subscription_id, charge_id, revision),
+    PRIMARY KEY (period_start, tenant_id, subscription_id, plan_id, version, charge_id, revision),
     CHECK (period_end > period_start),
     CHECK (share_days <= share_of_days)
 ) PARTITION BY RANGE (period_start);
 CREATE INDEX rated_lines_subscription ON billing.rated_lines (tenant_id, subscription_id, period_start);
-CREATE INDEX rated_lines_log ON billing.rated_lines (log_xid, period_start, tenant_id, subscription_id, charge_id, revision);
+CREATE INDEX rated_lines_log ON billing.rated_lines (log_xid, period_start, tenant_id, subscription_id, plan_id, version, charge_id, revision);
 CREATE INDEX rated_lines_days ON billing.rated_lines USING brin (rated_at, due_on);
-COMMENT ON TABLE  billing.rated_lines IS 'Rating, append-only: for a subscription, charge and period, the quantity and amount to date. A change is a new revision, and posted_minor, its difference from the revision before, is what went to the ledger.';
+COMMENT ON TABLE  billing.rated_lines IS 'Rating, append-only: for a subscription, charge of a plan version, and period, the quantity and amount to date. A change is a new revision, and posted_minor, its difference from the revision before, is what went to the ledger.';
 COMMENT ON COLUMN billing.rated_lines.period_start IS 'First UTC day rated: the later of the period''s start and the phase''s.';
 COMMENT ON COLUMN billing.rated_lines.tenant_id IS 'Whose.';
 COMMENT ON COLUMN billing.rated_lines.subscription_id IS 'The subscription.';
 COMMENT ON COLUMN billing.rated_lines.charge_id IS 'The charge, of the plan version.';
-COMMENT ON COLUMN billing.rated_lines.revision IS 'Counts from 1 per subscription, charge and period_start.';
+COMMENT ON COLUMN billing.rated_lines.revision IS 'Counts from 1 per subscription, plan version, charge and period_start.';
 COMMENT ON COLUMN billing.rated_lines.rated_line_id IS 'Derived from the key: a replay gives the same.';
 COMMENT ON COLUMN billing.rated_lines.account_id IS 'The account that pays.';
 COMMENT ON COLUMN billing.rated_lines.plan_id IS 'The plan of the phase.';
@@ -58,9 +58,9 @@ INSERT INTO billing.partitioned_tables VALUES ('rated_lines', NULL);
 SELECT billing.make_append_only('rated_lines');
 
 CREATE VIEW billing.rated WITH (security_invoker = true) AS
-SELECT DISTINCT ON (tenant_id, subscription_id, charge_id, period_start) *
+SELECT DISTINCT ON (tenant_id, subscription_id, plan_id, version, charge_id, period_start) *
   FROM billing.rated_lines
- ORDER BY tenant_id, subscription_id, charge_id, period_start, revision DESC;
+ ORDER BY tenant_id, subscription_id, plan_id, version, charge_id, period_start, revision DESC;
 COMMENT ON VIEW billing.rated IS 'The latest revision of every rated line; columns as in rated_lines.';
 DO $$
 DECLARE

@@ -112,7 +112,7 @@ BILLING_FUNCTION(billing_fingerprint)
 }
 
 static void
-report_json_status(JsonStatus status)
+pg_attribute_noreturn() report_json_status(JsonStatus status)
 {
 	switch (status)
 	{

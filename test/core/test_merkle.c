@@ -114,6 +114,7 @@ test_bytes(void)
 	CHECK_INT(merkle_frontier_write(&read, bytes), MERKLE_FRONTIER_BYTES_MAX);
 	memset(bytes, 0, sizeof(bytes));
 	bytes[0] = 0x80;
+	CHECK_INT(merkle_frontier_read(bytes, 8, &read), MERKLE_ENCODING);
 	CHECK_INT(merkle_frontier_read(bytes, 8 + DIGEST_SIZE, &read), MERKLE_ENCODING);
 }
 

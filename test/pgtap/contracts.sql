@@ -1,15 +1,7 @@
 -- Contracts: whatever is called in whatever order, a subscription's phases say for each day what a plain table of days says,
 -- tile its term, and no usage is charged twice. Random calls against a model; the seed is printed, and taken from
 -- psql's variable seed when that is set.
-\unset ECHO
-\set QUIET 1
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-BEGIN;
-SET LOCAL timezone = 'UTC';
-SET LOCAL client_min_messages = warning;
+\ir seed.psql
 SELECT plan(12);
 SELECT diag('contracts: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null

@@ -1,14 +1,6 @@
 -- Invoicing: half a year of usage, changes of plan, runs, finalizations and voids in random order, and in the end every cent that was
 -- rated is on exactly one invoice that stands. The seed is printed, and taken from psql's variable seed when that is set.
-\unset ECHO
-\set QUIET 1
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-BEGIN;
-SET LOCAL timezone = 'UTC';
-SET LOCAL client_min_messages = warning;
+\ir seed.psql
 SELECT plan(17);
 SELECT diag('invoicing: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
@@ -82,9 +74,9 @@ SELECT ok((billing.invoice_batch('2026-11-30', 'simC', 'simCz', billing.uuid_v7(
 SELECT is((billing.invoice_batch('2026-11-30', 'simC', 'simCz', billing.uuid_v7(), true))::text, '(0,0,0,0)', 'and then nothing is left to bill');
 
 SELECT is_empty($$ SELECT r.tenant_id, r.charge_id, r.period_start, r.amount_minor, l.billed FROM billing.rated r
-                     FULL JOIN (SELECT i.tenant_id, n.subscription_id, n.charge_id, n.period_start, sum(n.amount_minor) AS billed
+                     FULL JOIN (SELECT i.tenant_id, n.subscription_id, n.plan_id, n.version, n.charge_id, n.period_start, sum(n.amount_minor) AS billed
                                   FROM billing.invoice_lines n JOIN billing.invoices i USING (invoice_date, tenant_id, invoice_id)
-                                 WHERE i.status <> 'void' GROUP BY 1, 2, 3, 4) AS l USING (tenant_id, subscription_id, charge_id, period_start)
+                                 WHERE i.status <> 'void' GROUP BY 1, 2, 3, 4, 5, 6) AS l USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
                     WHERE tenant_id LIKE 'simC%' AND CASE WHEN r.due_on > '2026-11-30' THEN 0 ELSE r.amount_minor END <> coalesce(l.billed, 0) $$,
                 'every rated line is billed once, by what it comes to');
 SELECT is_empty($$ SELECT i.tenant_id, i.receivable, b.balance_minor FROM (SELECT tenant_id, sum(total_minor) AS receivable FROM billing.invoices WHERE status = 'finalized' AND tenant_id LIKE 'simC%' GROUP BY 1) AS i

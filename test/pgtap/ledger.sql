@@ -1,14 +1,6 @@
 -- The ledger: random postings, repetitions and reversals against a plain table of sums. The seed is printed, and taken from psql's
 -- variable seed when that is set.
-\unset ECHO
-\set QUIET 1
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-BEGIN;
-SET LOCAL timezone = 'UTC';
-SET LOCAL client_min_messages = warning;
+\ir seed.psql
 SELECT plan(36);
 SELECT diag('ledger: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null

@@ -1,15 +1,7 @@
 -- Rating: whatever is rated when, a half year comes to the same. Each subscription has a twin on the same terms with the same
 -- usage: one is rated on many days, after each window, one only at the end. The seed is printed, and taken from psql's
 -- variable seed when that is set.
-\unset ECHO
-\set QUIET 1
-\if :{?seed}
-\else
-SELECT random() AS seed \gset
-\endif
-BEGIN;
-SET LOCAL timezone = 'UTC';
-SET LOCAL client_min_messages = warning;
+\ir seed.psql
 SELECT plan(15);
 SELECT diag('rating: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
@@ -75,7 +67,7 @@ SELECT is_empty($$ SELECT tenant_id, period_start, share_days FROM rated_at_last
 
 -- Money: what was posted is what it comes to, and the ledger says so.
 SELECT is_empty($$ SELECT r.tenant_id, r.charge_id, r.period_start FROM billing.rated_lines r JOIN sim_subscriptions s ON s.tenant = r.tenant_id
-                    GROUP BY r.tenant_id, r.subscription_id, r.charge_id, r.period_start
+                    GROUP BY r.tenant_id, r.subscription_id, r.plan_id, r.version, r.charge_id, r.period_start
                    HAVING sum(r.posted_minor) <> (array_agg(r.amount_minor ORDER BY r.revision DESC))[1] OR count(*) <> max(r.revision) OR count(DISTINCT r.rating_key) = 0 $$,
                 'postings of a line add up to its amount, revisions have no gap');
 SELECT is_empty($$ SELECT * FROM (SELECT tenant_id, sum(amount_minor) AS minor FROM rated_at_last GROUP BY tenant_id) AS l

@@ -52,20 +52,21 @@ WITH accounts AS (
      WHERE NOT EXISTS (SELECT FROM billing.rated_lines n
                         WHERE n.period_start >= (SELECT min(period_start) FROM fresh) AND n.tenant_id BETWEEN $2 AND $3
                           AND n.period_start = f.period_start AND n.tenant_id = f.tenant_id
-                          AND n.subscription_id = f.subscription_id AND n.charge_id = f.charge_id AND n.revision > f.revision)
+                          AND n.subscription_id = f.subscription_id AND n.plan_id = f.plan_id AND n.version = f.version
+                          AND n.charge_id = f.charge_id AND n.revision > f.revision)
 ), billed AS (
-    SELECT c.tenant_id, c.subscription_id, c.charge_id, c.period_start, sum(l.amount_minor)::bigint AS billed_minor
+    SELECT c.tenant_id, c.subscription_id, c.plan_id, c.version, c.charge_id, c.period_start, sum(l.amount_minor)::bigint AS billed_minor
       FROM candidates c
-      JOIN billing.invoice_lines l USING (tenant_id, subscription_id, charge_id, period_start)
+      JOIN billing.invoice_lines l USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
       JOIN billing.invoices i USING (invoice_date, tenant_id, invoice_id)
      WHERE i.status NOT IN ('draft', 'void') AND l.tenant_id BETWEEN $2 AND $3 AND i.tenant_id BETWEEN $2 AND $3
-     GROUP BY c.tenant_id, c.subscription_id, c.charge_id, c.period_start
+     GROUP BY c.tenant_id, c.subscription_id, c.plan_id, c.version, c.charge_id, c.period_start
 ), open_lines AS (
     SELECT c.*, b.tenant_id IS NOT NULL AS is_correction, coalesce(b.billed_minor, 0) AS billed_minor,
            b.tenant_id IS NULL AND coalesce(c.due_on > c.last_date, true) AS is_on_time,
            c.amount_minor <> coalesce(b.billed_minor, 0) OR (b.tenant_id IS NULL AND c.quantity <> 0) AS is_owed
       FROM candidates c
-      LEFT JOIN billed b USING (tenant_id, subscription_id, charge_id, period_start)
+      LEFT JOIN billed b USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
 ), dated AS (
     -- A line goes on the invoice of the day it was due; a late one or a correction on the next there is, or on the next day
     -- on which something falls due that comes to nothing, so that it does not wait for who uses nothing any more. When all of
@@ -80,7 +81,7 @@ WITH accounts AS (
     WINDOW account AS (PARTITION BY o.tenant_id, o.account_id, o.currency)
 ), wanted_lines AS MATERIALIZED (
     SELECT d.*, row_number() OVER (PARTITION BY d.tenant_id, d.account_id, d.currency, d.invoice_date
-                                   ORDER BY d.is_correction, d.subscription_id, d.period_start, c.position, d.charge_id)::integer AS line_no
+                                   ORDER BY d.is_correction, d.subscription_id, d.period_start, c.position, d.charge_id, d.plan_id, d.version)::integer AS line_no
       FROM dated d
       JOIN billing.charges c USING (plan_id, version, charge_id)
      WHERE d.is_owed AND d.invoice_date IS NOT NULL

@@ -1,12 +1,6 @@
 -- Follows events_array.sql, after record.sql: the first event of the batch that is not recorded as given, and why.
--- The bounds of the day let the executor look into one partition only.
 -- Columns: index, event_id, tenant_id, meter_id, sqlstate, message, detail, hint. No row: all is well.
-, dated AS (
-SELECT e.*, d.day::timestamp AT TIME ZONE 'UTC' AS day_start, (d.day + 1)::timestamp AT TIME ZONE 'UTC' AS day_end,
-       (d.day + interval '1 month')::date AS next_month
-  FROM events e
- CROSS JOIN LATERAL (SELECT greatest(least(e.usage_day, '9999-12-30'), '0001-01-01')) AS d (day) -- no overflow below
-), checked AS (
+, checked AS (
 SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS old_quantity, u.dimensions AS old_dimensions,
        u.occurred_at AS old_occurred_at, u.corrects_event_id AS old_corrects_event_id,
        CASE WHEN e.corrects_event_id IS NULL AND u.corrects_event_id IS NULL AND u.occurred_at = coalesce(e.given_at, u.occurred_at)
@@ -18,9 +12,8 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
             WHEN billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions) IS NOT NULL
             THEN billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions)
             WHEN NOT EXISTS (SELECT FROM billing.subscriptions s
-                               JOIN billing.subscription_phases f ON f.tenant_id = s.tenant_id AND f.subscription_id = s.subscription_id
                               WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id
-                                AND f.starts <= e.usage_day AND (f.ends IS NULL OR f.ends > e.usage_day)) THEN 'subscription'
+                                AND s.starts <= e.usage_day AND (s.ends IS NULL OR s.ends > e.usage_day)) THEN 'subscription'
             WHEN NOT billing.has_usage_partition(e.occurred_at) THEN 'partition'
             WHEN e.corrects_event_id IS NOT NULL AND NOT EXISTS (
                  SELECT FROM billing.usage_records c
@@ -30,7 +23,7 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
             WHEN (u.account_id, u.quantity, u.dimensions) <> (e.account_id, e.quantity, e.dimensions)
               OR u.occurred_at <> e.given_at OR u.corrects_event_id IS DISTINCT FROM e.corrects_event_id THEN 'conflict'
        END AS reason
-  FROM dated e
+  FROM events e
   LEFT JOIN billing.accounts a ON a.tenant_id = e.tenant_id AND a.account_id = e.account_id
   LEFT JOIN billing.meters m ON m.meter_id = e.meter_id
   LEFT JOIN billing.usage_records u ON u.usage_day = e.usage_day AND u.tenant_id = e.tenant_id AND u.meter_id = e.meter_id AND u.event_id = e.event_id
@@ -56,7 +49,7 @@ SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.mess
     ('subscription', 'MB418', format('account "%s" of tenant "%s" has no subscription on %s', f.account_id, f.tenant_id, to_char(f.usage_day, 'YYYY-MM-DD')), NULL,
      'Subscribe it, or give the time at which the event happened.'),
     ('partition', 'MB424', format('table "usage_records" has no partition for %s', to_char(f.usage_day, 'YYYY-MM')), NULL,
-     format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.usage_day, 'YYYY-MM-01'), to_char(f.next_month, 'YYYY-MM-01'))),
+     format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.usage_day, 'YYYY-MM-01'), to_char(f.day_start AT TIME ZONE 'UTC' + interval '1 month', 'YYYY-MM-01'))),
     ('corrected', 'MB449', format('unknown event "%s" to correct', f.corrects_event_id), 'A correction has the tenant, meter and UTC day of the event it names.',
      format('The correction is on %s.', to_char(f.usage_day, 'YYYY-MM-DD'))),
     ('conflict', 'MB409', format('event "%s" was recorded with other content', f.event_id),

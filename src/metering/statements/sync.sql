@@ -17,9 +17,8 @@ SELECT u.*, true
 ), payer AS MATERIALIZED ( -- asked once per account and day, not per row
 SELECT d.*, EXISTS (SELECT FROM billing.accounts a WHERE a.tenant_id = d.tenant_id AND a.account_id = d.account_id) AS is_known,
        EXISTS (SELECT FROM billing.subscriptions s
-                 JOIN billing.subscription_phases p ON p.tenant_id = s.tenant_id AND p.subscription_id = s.subscription_id
                 WHERE s.tenant_id = d.tenant_id AND s.account_id = d.account_id
-                  AND p.starts <= d.usage_day AND (p.ends IS NULL OR p.ends > d.usage_day)) AS is_subscribed
+                  AND s.starts <= d.usage_day AND (s.ends IS NULL OR s.ends > d.usage_day)) AS is_subscribed
   FROM (SELECT DISTINCT tenant_id, account_id, usage_day, meter_id FROM candidate) AS d
 ), known AS MATERIALIZED ( -- never thought to be more rows than candidate, so the joins below hash it
 SELECT p.*, m.aggregation, m.dimensions AS keys FROM payer p LEFT JOIN billing.meters m ON m.meter_id = p.meter_id

@@ -34,7 +34,8 @@ WITH newest AS (
                       AND r.period_start >= n.period_start AND r.period_end > n.ends AND r.share_days > 0
                       AND NOT EXISTS (SELECT FROM billing.rated_lines l
                                        WHERE l.period_start = r.period_start AND l.tenant_id = r.tenant_id
-                                         AND l.subscription_id = r.subscription_id AND l.charge_id = r.charge_id
+                                         AND l.subscription_id = r.subscription_id AND l.plan_id = r.plan_id
+                                         AND l.version = r.version AND l.charge_id = r.charge_id
                                          AND l.revision > r.revision))
 ), segments AS (
     -- A period, cut where a phase begins or ends.

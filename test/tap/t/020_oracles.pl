@@ -1,5 +1,5 @@
 # Published test cases of two other billing systems (Kill Bill and OpenMeter, both Apache-2.0), through our prices, our
-# split and our calendar. Where their rule is not ours, the case asserts our result, and RULES says which rule and why.
+# split and our calendar. Where their rule is not ours, the case asserts our result, and %rules says which it is.
 use strict;
 use warnings;
 
@@ -14,7 +14,7 @@ my $json = JSON::PP->new->canonical;
 my $cases_expected = 67;
 my @cases = map { $json->decode($_) } split /\n/, slurp_file(data_file('oracles/rating_cases.jsonl'));
 
-# Where we differ, by case: our result, and the rule.
+# The rules of ours, and theirs.
 my %rules = (
 	minimum_from_the_start =>
 	  'a minimum belongs to the period to date from its first rating on; they add it to the last part of a split period',
@@ -28,6 +28,8 @@ my %rules = (
 	  'equal remainders go to the earlier part, as the caller ordered them; they go by key',
 	not_rounded_down =>
 	  'a quantity is priced exactly and rounded as an amount, once; they round units down before pricing');
+
+# By case, our result and the rule it comes from.
 my %ours = (
 	'openmeter-0254' => [ '100', 'minimum_from_the_start' ],
 	'openmeter-0263' => [ '100', 'minimum_from_the_start' ],

@@ -17,6 +17,7 @@ diag("seed $seed");
 
 my $rounds = 12;
 my $tenants = 24;
+my $repeats = 15;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 # Each month's rounds end with its invoices; the last run also bills what came late, with the next advance fee.
@@ -42,17 +43,17 @@ sub connection
 	return [ 'psql', '-XAtq', '-d', $node->connstr('postgres') ];
 }
 
-# The events of one round: all tenants, a quarter of a month, two meters; the same in every run.
+# The events of one round: all tenants, a quarter of a month, four times a day, two meters; the same in every run.
 sub events
 {
 	my ($round) = @_;
 	my ($month, $quarter) = ($months[ int($round / 4) ], $round % 4);
 	my @events;
-	for my $day (map { sprintf '%s-%02d', $month, $quarter * 7 + $_ } 1 .. 7)
+	for my $time (map { my $day = $quarter * 7 + $_; map { sprintf '%s-%02d %02d:00Z', $month, $day, $_ } 0, 6, 12, 18 } 1 .. 7)
 	{
 		for my $tenant (1 .. $tenants)
 		{
-			push @events, [ "t$tenant", 'requests', $day, 3 + $tenant ], [ "t$tenant", 'seats', $day, $tenant + $round % 4 ];
+			push @events, [ "t$tenant", 'requests', $time, 3 + $tenant ], [ "t$tenant", 'seats', $time, $tenant + $round % 4 ];
 		}
 	}
 	return @events;
@@ -60,8 +61,8 @@ sub events
 
 sub record_call
 {
-	my ($tenant, $meter, $day, $quantity) = @{ $_[0] };
-	return "SELECT billing.record_usage('$tenant', '$meter', '$meter/$day', $quantity, '$day 12:00Z');";
+	my ($tenant, $meter, $time, $quantity) = @{ $_[0] };
+	return "SELECT billing.record_usage('$tenant', '$meter', '$meter/$time', $quantity, '$time');";
 }
 
 # A client is a script that psql goes through until it ends or the server does.
@@ -74,14 +75,15 @@ sub start_client
 	return \%client;
 }
 
-# Both recorders take half the events of this round, and again those of the one before, of which some were lost.
+# Both recorders take half the events of this round, and again those of the one before, of which some were lost; over and
+# over, so that the end of the server finds them at it.
 sub start_clients
 {
 	my ($node, $round) = @_;
 	my $due = $due[ int($round / 4) ];
 	my @events = ($round > 0 ? events($round - 1) : (), events($round));
 	my @halves = ([ map { $events[$_] } grep { $_ % 2 } 0 .. $#events ], [ map { $events[$_] } grep { $_ % 2 == 0 } 0 .. $#events ]);
-	my @recorders = map { start_client($node, "record-$round-$_", map { record_call($_) } @{ $halves[$_] }) } 0, 1;
+	my @recorders = map { start_client($node, "record-$round-$_", (map { record_call($_) } @{ $halves[$_] }) x $repeats) } 0, 1;
 	$recorders[$_]{events} = $halves[$_] for 0, 1;
 	return (
 		@recorders,
@@ -115,7 +117,11 @@ sub all_there
 sub finish
 {
 	my ($node) = @_;
-	$node->safe_psql('postgres', join "\n", map { record_call($_) } map { events($_) } 0 .. $rounds - 1);
+	for my $round (0 .. $rounds - 1)
+	{
+		my @elements = map { sprintf '{"tenant":"%s","meter":"%s","event_id":"%2$s/%s","quantity":"%s","occurred_at":"%3$s"}', @{$_} } events($round);
+		$node->safe_psql('postgres', "SELECT billing.record_usage('[" . join(',', @elements) . "]')");
+	}
 	$node->safe_psql('postgres', "CALL billing.run_invoices('$_', finalize => true)") for @due, $last_due;
 	return;
 }
@@ -158,7 +164,7 @@ my $lost = 0;
 for my $round (0 .. $rounds - 1)
 {
 	my $mode = $round % 2 ? 'SIGKILL' : 'immediate stop';
-	my $delay = 0.05 + rand 0.8;
+	my $delay = 0.02 + 0.8 * rand() * rand();
 	my @clients = start_clients($node, $round);
 	sleep $delay;
 	if ($mode eq 'SIGKILL') { kill_all($node) }
@@ -170,9 +176,11 @@ for my $round (0 .. $rounds - 1)
 	for my $client (@clients[ 0, 1 ])
 	{
 		my $answers = () = $client->{out} =~ /^[tf]$/mg;
-		$acknowledged += $answers;
-		$there += all_there($node, [ @{ $client->{events} }[ 0 .. $answers - 1 ] ]);
-		$lost++ if $answers < @{ $client->{events} };
+		my $events = @{ $client->{events} };
+		my $answered = $answers < $events ? $answers : $events;
+		$acknowledged += $answered;
+		$there += all_there($node, [ @{ $client->{events} }[ 0 .. $answered - 1 ] ]);
+		$lost++ if $answers < $events * $repeats;
 	}
 	my $when = sprintf 'round %d, %s after %d ms', $round + 1, $mode, $delay * 1000;
 	is($there, $acknowledged, "$when: all $acknowledged acknowledged events are there");

@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use IPC::Run;
 use Test::More;
+use Time::HiRes qw(sleep);
 use BillingTest qw(billing_node close_session open_session);
 
 my $tenants = 40;
@@ -27,8 +28,13 @@ sub hold_stage
 	my ($stage, $waiters, $work) = @_;
 	my $holder = open_session($node, "BEGIN; SELECT FROM billing.stage_locks WHERE stage = '$stage' FOR UPDATE");
 	my @running = $work->();
-	$node->poll_query_until('postgres', "SELECT count(*) = $waiters FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CALL %'")
-	  or die "the runs did not come to wait for stage $stage";
+	my ($waiting, $tries) = (0, 0);
+	while ($waiting < $waiters && $tries++ < 600)
+	{
+		sleep 0.05;
+		$waiting = $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CALL %'");
+	}
+	is($waiting, $waiters, "$waiters runs wait for stage $stage");
 	close_session($holder, 'COMMIT');
 	return @running;
 }
@@ -51,7 +57,7 @@ sub run_together
 	for my $run (@runs)
 	{
 		ok($run->{session}->finish, $run->{call}) or diag($run->{notices});
-		if ($run->{notices} =~ /: (\d+) invoices made, (\d+) finalized; see/)
+		while ($run->{notices} =~ /: (\d+) invoices made, \d+ lines, (\d+) finalized/g)
 		{
 			$made += $1;
 			$finalized += $2;
