@@ -14,7 +14,7 @@
 #include "server/hash.h"
 #include "server/server.h"
 
-#define EVIDENCE_KEY_MAX 5
+#define EVIDENCE_KEY_MAX 7
 
 /* ---- kinds.c ---- */
 

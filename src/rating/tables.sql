@@ -28,7 +28,7 @@ CREATE TABLE billing.rated_lines (
     CHECK (share_days <= share_of_days)
 ) PARTITION BY RANGE (period_start);
 CREATE INDEX rated_lines_subscription ON billing.rated_lines (tenant_id, subscription_id, period_start);
-CREATE INDEX rated_lines_log ON billing.rated_lines (log_xid, period_start, tenant_id, subscription_id, charge_id, revision);
+CREATE INDEX rated_lines_log ON billing.rated_lines (log_xid, period_start, tenant_id, subscription_id, plan_id, version, charge_id, revision);
 CREATE INDEX rated_lines_days ON billing.rated_lines USING brin (rated_at, due_on);
 COMMENT ON TABLE  billing.rated_lines IS 'Rating, append-only: for a subscription, charge of a plan version, and period, the quantity and amount to date. A change is a new revision, and posted_minor, its difference from the revision before, is what went to the ledger.';
 COMMENT ON COLUMN billing.rated_lines.period_start IS 'First UTC day rated: the later of the period''s start and the phase''s.';
