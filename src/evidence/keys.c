@@ -306,15 +306,16 @@ handover_note(const RegisteredKey *newest, const NoteKey *key, const char *given
 
 BILLING_FUNCTION(billing_rotate_signing_key)
 {
-	char *vkey = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *vkey;
 	char *given = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char *note = NULL;
 	const char *problem;
 	RegisteredKey newest;
 	NoteKey key;
 
-	if (vkey == NULL)
+	if (PG_ARGISNULL(0))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the verifier key is null"));
+	vkey = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	billing_spi_connect();
 	billing_lock_stage("seal");
 	check_note(note_key_parse(vkey, strlen(vkey), &key), "verifier key is malformed");

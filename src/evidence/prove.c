@@ -141,8 +141,8 @@ block_place(uint64 block)
 	bool isnull;
 
 	if (billing_spi_run(
-			"SELECT seal_no, kind, log_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1, types,
-			&value, NULL) == 0)
+			"SELECT seal_no, kind, first_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1,
+			types, &value, NULL) == 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("block " UINT64_FORMAT " of the log is missing", block),
 				errhint("SELECT * FROM billing.verify_log() tells what else does not hold."));

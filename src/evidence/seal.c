@@ -36,7 +36,7 @@ write_batch(EvidenceLog *log)
 	EvidenceBatch batch = evidence_log_take(log);
 
 	if (batch.blocks > 0)
-		billing_spi_run("INSERT INTO billing.log_blocks (block_no, seal_no, kind, log_xid, first_key)"
+		billing_spi_run("INSERT INTO billing.log_blocks (block_no, seal_no, kind, first_xid, first_key)"
 						" SELECT b, s, k, x, f::text[] FROM unnest($1, $2, $3, $4, $5) AS u (b, s, k, x, f)",
 						lengthof(block_types), block_types, batch.block, NULL);
 	if (batch.hashes > 0)

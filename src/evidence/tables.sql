@@ -54,14 +54,14 @@ CREATE TABLE billing.log_blocks (
     block_no  bigint  NOT NULL PRIMARY KEY CHECK (block_no >= 0),
     seal_no   bigint  NOT NULL,
     kind      text    COLLATE "C" NOT NULL,
-    log_xid   xid8    NOT NULL,
+    first_xid xid8    NOT NULL,
     first_key text[]  NOT NULL
 );
 COMMENT ON TABLE  billing.log_blocks IS 'For each block of 256 leaves the row of its first: leaves are not kept, so a proof computes those of one block again, from here.';
 COMMENT ON COLUMN billing.log_blocks.block_no IS 'Index of its first leaf, divided by 256.';
 COMMENT ON COLUMN billing.log_blocks.seal_no IS 'Seal of the row.';
 COMMENT ON COLUMN billing.log_blocks.kind IS 'Kind of the row.';
-COMMENT ON COLUMN billing.log_blocks.log_xid IS 'Its log_xid.';
+COMMENT ON COLUMN billing.log_blocks.first_xid IS 'Its log_xid.';
 COMMENT ON COLUMN billing.log_blocks.first_key IS 'Its key, as text.';
 
 CREATE TABLE billing.log_hashes (

@@ -79,7 +79,7 @@ verify_pause(void *state)
 		count_wrong(verification,
 					"SELECT count(*), min(n.b) FROM unnest($1, $2, $3, $4, $5) AS n (b, s, k, x, f)"
 					"  LEFT JOIN ONLY billing.log_blocks t ON t.block_no = n.b"
-					" WHERE (t.seal_no, t.kind, t.log_xid, t.first_key) IS DISTINCT FROM (n.s, n.k, n.x, "
+					" WHERE (t.seal_no, t.kind, t.first_xid, t.first_key) IS DISTINCT FROM (n.s, n.k, n.x, "
 					"n.f::text[])",
 					block_types, batch.block, lengthof(block_types));
 	if (batch.hashes > 0)

@@ -4,7 +4,7 @@ WITH RECURSIVE search (low, high) AS (
     SELECT $1 - 1, $2
     UNION ALL
     SELECT CASE WHEN p.is_before THEN p.middle ELSE p.low END, CASE WHEN p.is_before THEN p.high ELSE p.middle - 1 END
-      FROM (SELECT s.low, s.high, m.middle, (b.log_xid, @first_key@) <= ($3, @key@) AS is_before
+      FROM (SELECT s.low, s.high, m.middle, (b.first_xid, @first_key@) <= ($3, @key@) AS is_before
               FROM search s
              CROSS JOIN LATERAL (SELECT (s.low + s.high + 1) / 2 AS middle) AS m
               JOIN billing.log_blocks b ON b.block_no = m.middle
