@@ -17,4 +17,6 @@ END
 $$;
 
 GRANT USAGE, CREATE ON SCHEMA billing TO billing_owner;
+-- For billing.digest(standbys): how far a standby has flushed is told only to who may read all statistics.
+GRANT pg_read_all_stats TO billing_owner;
 GRANT USAGE ON SCHEMA billing TO billing_admin, billing_operator, billing_auditor, billing_app, billing_loader, billing_tenant;
