@@ -1,0 +1,112 @@
+#!/bin/bash
+# evidence.sh: what the log of evidence costs, each stage beside its floor, in one run: A B A B, medians.
+#
+# Against the cluster that the environment names: test/cluster.sh --durable --signed DATABASE test/bench/evidence.sh
+#   ROWS    entries of one seal (1000000)      ROUNDS  of each comparison (5)      SECONDS_EACH  of each pgbench (4)
+set -euo pipefail
+
+rows=${ROWS:-1000000} rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-4}
+home=$(mktemp -d "${TMPDIR:-/tmp}/billing-bench.XXXXXX")
+trap 'rm -rf "$home"' EXIT
+
+query() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1" "${2:-$PGDATABASE}"; }
+median() { sort -g "$home/$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+ratio() { awk "BEGIN { printf \"%.2f\", $1 / $2 }"; }
+
+# timed FILE STATEMENT [SETTING]: appends the milliseconds of the statement to the file.
+timed()
+{
+	psql -XAtq -v ON_ERROR_STOP=1 -c "${3:-SET work_mem = '64MB'}" -c '\timing on' -c "$2" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -1 >>"$home/$1"
+}
+
+# posted FILE DATABASE SCRIPT: appends the milliseconds of one transaction of the script.
+posted()
+{
+	pgbench -n -c 1 -T "$seconds" -f "$3" "$2" 2>/dev/null | sed -n 's/^latency average = \([0-9.]*\) ms/\1/p' >>"$home/$1"
+}
+
+print_machine()
+{
+	echo "machine: $(nproc) x $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(awk '/MemTotal/ { print int($2 / 1048576) }' /proc/meminfo) GiB, $(uname -sr), load $(cut -d' ' -f1 /proc/loadavg)"
+	query "SELECT 'server: ' || version() UNION ALL
+		SELECT 'settings: ' || string_agg(name || ' = ' || current_setting(name), ', ') FROM pg_settings
+		 WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'shared_buffers', 'max_wal_size', 'max_parallel_workers_per_gather')"
+	echo "$rows entries a seal, $rounds rounds, medians"
+}
+
+prepare()
+{
+	query "CREATE EXTENSION billing" && query "SELECT billing.install()" >/dev/null
+	query "SELECT billing.ensure_partitions('2026-01-01', (date '2026-01-01' + $rounds * interval '1 month')::date);
+		SELECT billing.create_account('t' || n) FROM generate_series(1, 100) AS n" >/dev/null
+	query "SELECT billing.seal()" >/dev/null
+}
+
+# One month of entries in one transaction, in the order of the keys, as rating writes them.
+load_month()
+{
+	query "INSERT INTO billing.ledger_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
+		SELECT day, tenant, gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', n, 'EUR', 'hand', '00000000-0000-0000-0000-000000000001'
+		  FROM (SELECT (date '2026-01-01' + $1 * interval '1 month')::date + n % 28 AS day, 't' || 1 + n % 100 AS tenant, n
+		          FROM generate_series(1, $rows) AS n ORDER BY 1, 2) AS e"
+	query "VACUUM (ANALYZE) billing.ledger_entries" && query CHECKPOINT
+}
+
+# Some entries anywhere in the log, each proved in its own call.
+prove_some()
+{
+	local key
+	query "SELECT posted_on || ''',''' || tenant_id || ''',''' || entry_id FROM billing.ledger_entries TABLESAMPLE system (0.05) ORDER BY random() LIMIT 100" >"$home/keys"
+	{ printf '%s\n' '\timing on'; while read -r key; do echo "SELECT length(billing.prove_inclusion('ledger_entry', '$key'));"; done <"$home/keys"; } |
+		psql -XAtq | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' >"$home/prove"
+	echo "one inclusion proof at $(query 'SELECT max(tree_size) FROM billing.checkpoints') leaves: $(median prove) ms (median of $(wc -l <"$home/prove"), slowest $(sort -g "$home/prove" | tail -1) ms)"
+}
+
+bench_seal()
+{
+	local round floor sum="SELECT count(*), sum(amount_minor) FROM billing.ledger_entries WHERE posted_on"
+	for ((round = 0; round < rounds; round++)); do
+		load_month "$round"
+		floor="$sum >= date '2026-01-01' + $round * interval '1 month' AND posted_on < date '2026-01-01' + $((round + 1)) * interval '1 month'"
+		query "$floor" >/dev/null
+		timed scan "$floor"
+		timed scan_one "$floor" 'SET max_parallel_workers_per_gather = 0'
+		timed seal "SELECT tree_size FROM billing.seal()"
+		[ "$round" -ne 0 ] || prove_some
+	done
+	echo "seal: $(median seal) ms; count(*), sum(amount_minor): $(median scan) ms, with one process $(median scan_one) ms"
+	echo "seal / scan: $(ratio "$(median seal)" "$(median scan)"), with one process $(ratio "$(median seal)" "$(median scan_one)") (seals: $(paste -sd' ' "$home/seal"); scans: $(paste -sd' ' "$home/scan"))"
+	prove_some
+}
+
+# One entry a transaction, in two copies of a database: with the index that the log needs, and without it (the bare rows also
+# without the column).
+bench_posting()
+{
+	local round call with without
+	query "CREATE DATABASE billing_with" && query "CREATE EXTENSION billing" billing_with
+	query "SELECT billing.install()" billing_with >/dev/null
+	query "SELECT billing.create_account('t1')" billing_with >/dev/null
+	query "CREATE TABLE public.bare (LIKE billing.ledger_entries INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (posted_on, tenant_id, entry_id));
+		CREATE INDEX ON public.bare (tenant_id, account_id, currency);
+		CREATE INDEX bare_log ON public.bare (log_xid, posted_on, tenant_id, entry_id)" billing_with
+	query "CREATE DATABASE billing_without TEMPLATE billing_with"
+	query "DROP INDEX billing.ledger_entries_log; ALTER TABLE public.bare DROP COLUMN log_xid" billing_without
+	echo "SELECT billing.post_entry('t1', 'payment', 100, 'EUR');" >"$home/post.sql"
+	echo "INSERT INTO public.bare (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
+		VALUES ('2026-01-01', 't1', gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', 100, 'EUR', 'hand', '00000000-0000-0000-0000-000000000001');" | tr -d '\n' >"$home/insert.sql"
+	{ echo 'SET synchronous_commit = off;'; cat "$home/insert.sql"; } >"$home/insert_async.sql"
+	for call in post insert insert_async; do
+		for ((round = 0; round < rounds; round++)); do
+			posted "${call}_without" billing_without "$home/$call.sql"
+			posted "${call}_with" billing_with "$home/$call.sql"
+		done
+		with=$(median "${call}_with") without=$(median "${call}_without")
+		echo "one entry, $call: $with ms with what the log needs, $without ms without: $(ratio "$with" "$without")"
+	done
+}
+
+print_machine
+prepare
+bench_seal
+bench_posting
