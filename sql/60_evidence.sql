@@ -68,6 +68,22 @@ SELECT billing.evidence('INV-2026-000009');
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.evidence(NULL);
 \echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_csv('INV-2026-000002');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_csv('INV-2026-000009');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_month('acme', '2026-02-28');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_month('acme', '2026-03-01');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_month('nobody', '2026-02-01');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_month(NULL, '2026-02-01');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_month('acme', NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.evidence_month('acme', 'infinity');
+\echo :LAST_ERROR_SQLSTATE
 SELECT billing.prove_inclusion('usage_window', 'acme', '1');
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.prove_inclusion('receipt', 'acme', '1');

@@ -20,7 +20,6 @@
 #include "core/base64.h"
 #include "embedded.h"
 #include "evidence/evidence.h"
-#include "invoicing/invoicing.h"
 
 typedef struct Bundle
 {
@@ -418,25 +417,31 @@ store_bundle(const Bundle *bundle, const char *text)
 					lengthof(types), types, values, NULL);
 }
 
-BILLING_FUNCTION(billing_evidence)
+char *
+evidence_bundle(const InvoiceKey *invoice, const char *reference)
 {
-	Bundle bundle;
-	const char *reference;
+	Bundle bundle = {.invoice = *invoice};
 	char *document;
 
-	billing_spi_connect();
-	bundle.invoice = invoice_find_argument(fcinfo, 0, 1);
-	reference = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (strcmp(bundle.invoice.status, "draft") == 0)
+	if (strcmp(invoice->status, "draft") == 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
 				errmsg("invoice \"%s\" is a draft and has no evidence", reference),
 				errhint("SELECT billing.finalize_invoice('%s');", reference));
-	document = stored_bundle(&bundle.invoice);
-	if (document == NULL)
-	{
-		store_bundle(&bundle, make_bundle(&bundle, reference));
-		document = stored_bundle(&bundle.invoice);
-	}
+	document = stored_bundle(invoice);
+	if (document != NULL)
+		return document;
+	store_bundle(&bundle, make_bundle(&bundle, reference));
+	return stored_bundle(invoice);
+}
+
+BILLING_FUNCTION(billing_evidence)
+{
+	InvoiceKey invoice;
+	char *document;
+
+	billing_spi_connect();
+	invoice = invoice_find_argument(fcinfo, 0, 1);
+	document = evidence_bundle(&invoice, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	document = strcpy(SPI_palloc(strlen(document) + 1), document);
 	billing_spi_finish();
 	PG_RETURN_TEXT_P(cstring_to_text(document));

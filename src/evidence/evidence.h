@@ -11,6 +11,7 @@
 #include "core/checkpoint.h"
 #include "core/merkle_proof.h"
 #include "executor/tuptable.h"
+#include "invoicing/invoicing.h"
 #include "server/hash.h"
 #include "server/server.h"
 
@@ -146,5 +147,10 @@ extern uint64 evidence_find(EvidenceTree *tree, const EvidenceKind *kind, Datum 
 
 extern void evidence_prove_inclusion(EvidenceTree *tree, uint64 index, MerkleProof *proof);
 extern void evidence_prove_consistency(EvidenceTree *tree, uint64 older, MerkleProof *proof);
+
+/* ---- bundle.c ---- */
+
+/* The bundle of an invoice, made when it is asked for first; palloc'd. Raises MB421 for a draft, MB454. Needs SPI. */
+extern char *evidence_bundle(const InvoiceKey *invoice, const char *reference);
 
 #endif

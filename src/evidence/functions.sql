@@ -58,6 +58,16 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalo
 AS 'MODULE_PATHNAME', 'billing_evidence';
 COMMENT ON FUNCTION billing.evidence(text, text) IS 'The evidence bundle of a finalized invoice (doc/bundle.md): canonical JSON that recomputes its total offline and proves every row of it in the signed log. Made by the first call, and the same bytes for ever. invoice: number or invoice_id. Errors: MB400, MB421 a draft; MB446 no such invoice; MB454 its finalization is in no signed checkpoint yet; MB500 rows were changed since; MB425.';
 
+CREATE FUNCTION billing.evidence_month(tenant text, month date) RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off SET jit = off SET row_security = off
+AS 'MODULE_PATHNAME', 'billing_evidence_month';
+COMMENT ON FUNCTION billing.evidence_month(text, date) IS 'The evidence of a tenant''s month (doc/bundle.md): canonical JSON with the bundle of every invoice that has its invoice_date in it and is neither a draft nor void, by invoice_date, account and currency. Made by the first call, and the same bytes for ever, whatever is voided or dated back afterwards. month: any day of it, UTC. Errors: MB400 an argument is null; MB417 no day of the years 1 to 9999; MB446 no such invoice; MB421 a draft is dated in the month, or the last signed checkpoint was made before its end; MB454 an invoice''s finalization is in no signed checkpoint yet; MB500 rows were changed since; MB425.';
+
+CREATE FUNCTION billing.evidence_csv(invoice text, tenant text DEFAULT NULL) RETURNS SETOF text
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off SET jit = off SET row_security = off
+AS 'MODULE_PATHNAME', 'billing_evidence_csv';
+COMMENT ON FUNCTION billing.evidence_csv(text, text) IS 'The lines of an invoice''s evidence bundle as CSV for people (RFC 4180; doc/bundle.md has the columns): a header, then a record for each line, in order. Amounts are in major units, exact; quantity is before the share; a period is [start, end). Nothing is told that is not, byte for byte, in the bundle, which is made when there is none. invoice: number or invoice_id. Errors: those of billing.evidence().';
+
 CREATE FUNCTION billing.schema_fingerprint() RETURNS bytea
 LANGUAGE C STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = postgres
 SET bytea_output = hex SET extra_float_digits = 1 SET quote_all_identifiers = off
@@ -83,8 +93,8 @@ END
 $$;
 COMMENT ON FUNCTION billing.record_schema(text) IS 'Records the fingerprint of tables and functions, where it changed, as a leaf of the log: after ALTER EXTENSION UPDATE (billing.migrate() does it) and after changes made by hand. Until then billing.verify_log() reports them. reason: kept for people. True when it had changed. Errors: MB425.';
 
-GRANT EXECUTE ON FUNCTION billing.seal(boolean), billing.evidence(text, text) TO billing_operator;
+GRANT EXECUTE ON FUNCTION billing.seal(boolean), billing.evidence(text, text), billing.evidence_month(text, date), billing.evidence_csv(text, text) TO billing_operator;
 GRANT EXECUTE ON FUNCTION billing.unsigned_checkpoint(), billing.add_signature(bigint, text) TO billing_operator, billing_admin;
 GRANT EXECUTE ON FUNCTION billing.rotate_signing_key(text, text), billing.record_schema(text) TO billing_admin;
 GRANT EXECUTE ON FUNCTION billing.prove_inclusion(text, text[]), billing.prove_consistency(bigint, bigint), billing.verify_log(), billing.digest(integer),
-    billing.evidence(text, text) TO billing_auditor;
+    billing.evidence(text, text), billing.evidence_month(text, date), billing.evidence_csv(text, text) TO billing_auditor;

@@ -122,5 +122,18 @@ COMMENT ON COLUMN billing.evidence_bundles.seal_no IS 'The checkpoint it was mad
 COMMENT ON COLUMN billing.evidence_bundles.bundle IS 'The document (doc/bundle.md).';
 COMMENT ON COLUMN billing.evidence_bundles.made_at IS 'When it was made.';
 
+CREATE TABLE billing.evidence_months (
+    tenant_id   text        COLLATE "C" NOT NULL,
+    month       date        NOT NULL CHECK (extract(day FROM month) = 1),
+    invoice_ids uuid[]      NOT NULL CHECK (cardinality(invoice_ids) > 0),
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, month)
+);
+COMMENT ON TABLE  billing.evidence_months IS 'Which bundles the months given out consist of: the same bytes for ever, for the bundles are.';
+COMMENT ON COLUMN billing.evidence_months.tenant_id IS 'Whose.';
+COMMENT ON COLUMN billing.evidence_months.month IS 'Its first day.';
+COMMENT ON COLUMN billing.evidence_months.invoice_ids IS 'The invoices, by invoice date, account and currency.';
+COMMENT ON COLUMN billing.evidence_months.made_at IS 'When it was given out first.';
+
 SELECT billing.make_append_only(t)
-  FROM unnest('{checkpoints,checkpoint_notes,log_segments,log_blocks,log_hashes,signing_keys,schema_fingerprints,evidence_bundles}'::text[]) AS t;
+  FROM unnest('{checkpoints,checkpoint_notes,log_segments,log_blocks,log_hashes,signing_keys,schema_fingerprints,evidence_bundles,evidence_months}'::text[]) AS t;

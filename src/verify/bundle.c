@@ -304,21 +304,13 @@ read_windows(Bundle *bundle, const JsonNode *array, const ShapePlace *top, Verdi
 }
 
 bool
-bundle_read(const char *bytes, size_t length, Bundle *bundle, Verdict *verdict)
+bundle_read(const JsonNode *root, Bundle *bundle, Verdict *verdict)
 {
-	static const char format[] = "billing-bundle/v1";
 	static const ShapePlace top;
-	const JsonNode *named;
 	TopMembers members;
 
 	memset(bundle, 0, sizeof(*bundle));
-	if (!shape_parse(bytes, length, &top, &bundle->document, verdict))
-		return false;
-	named = json_member(json_root(bundle->document), "format");
-	if (named == NULL || named->type != JSON_STRING || named->length != sizeof(format) - 1 ||
-		memcmp(named->text, format, named->length) != 0)
-		return verdict_unreadable(verdict, "format", "not a document of format \"%s\"", format);
-	if (!shape_read(json_root(bundle->document), &top, FIELDS(top_fields), &members, &bundle->arena, verdict))
+	if (!shape_read(root, &top, FIELDS(top_fields), &members, &bundle->arena, verdict))
 		return false;
 	bundle->checkpoint = members.checkpoint;
 	bundle->vkey = members.vkey;
@@ -332,6 +324,5 @@ bundle_read(const char *bytes, size_t length, Bundle *bundle, Verdict *verdict)
 void
 bundle_free(Bundle *bundle)
 {
-	json_free(bundle->document);
 	shape_free(&bundle->arena);
 }

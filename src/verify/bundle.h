@@ -67,12 +67,11 @@ typedef struct Bundle
 	size_t window_count;
 	BundleWindow *windows;
 
-	JsonDocument *document;
 	ShapeArena arena;
 } Bundle;
 
-/* bundle_free frees what was read, also after a failure. */
-extern bool bundle_read(const char *bytes, size_t length, Bundle *bundle, Verdict *verdict);
+/* Of a document of that format, which must outlive it; bundle_free frees what was read, also after a failure. */
+extern bool bundle_read(const JsonNode *root, Bundle *bundle, Verdict *verdict);
 extern void bundle_free(Bundle *bundle);
 
 #endif

@@ -13,7 +13,8 @@ static const char usage[] =
 	"usage: billing-verify BUNDLE [--key VKEY] [--checkpoint NOTE [--proof FILE]] [--json]\n"
 	"       billing-verify witness DIR --key VKEY [--proof FILE] [--sign KEYFILE --name NAME] < NOTE\n"
 	"\n"
-	"BUNDLE is a document of billing.evidence(), or - for the standard input. VKEY is the log's verifier "
+	"BUNDLE is a document of billing.evidence() or billing.evidence_month(), or - for the standard input. "
+	"VKEY is the log's verifier "
 	"key, or a file\n"
 	"with it; without it the bundle's own key is used, and told. NOTE is a checkpoint of the same log that "
 	"you kept, FILE\n"
@@ -140,32 +141,53 @@ check_kept(const Arguments *arguments, DigestContext *digest, const LogFacts *fa
 	return done;
 }
 
-/* From the signature down to the amounts: what is told first is what everything after it rests on. */
 static bool
-check_bundle(const Arguments *arguments, Bundle *bundle, DigestContext *digest, LogFacts *facts,
-			 Report *report, Verdict *verdict)
+check_log(DocumentBundle *element, const NoteKey *trusted, DigestContext *digest, Verdict *verdict)
+{
+	return (log_check_leaves(&element->bundle, trusted, digest, &element->facts, verdict) &&
+			log_check_consistency(&element->bundle, digest, &element->facts, verdict)) ||
+		   verdict_within(verdict, element->place.text);
+}
+
+static bool
+check_invoice(DocumentBundle *element, DigestContext *digest, Verdict *verdict)
+{
+	Bundle *bundle = &element->bundle;
+	Terms *terms;
+
+	return (invoice_check_document(bundle, digest, verdict) &&
+			counts_check(bundle, digest, &element->counts, &element->events, verdict) &&
+			terms_read(bundle, digest, &terms, verdict) && invoice_check_lines(bundle, terms, verdict) &&
+			invoice_check_postings(bundle, terms, verdict)) ||
+		   verdict_within(verdict, element->place.text);
+}
+
+/* From the signatures down to the amounts: what is told first is what everything after it rests on. */
+static bool
+check_document(const Arguments *arguments, Document *document, DigestContext *digest, Report *report,
+			   Verdict *verdict)
 {
 	NoteKey trusted;
-	Terms *terms;
 
 	report->key_was_given = arguments->key != NULL;
 	if (report->key_was_given && !input_read_key(arguments->key, &trusted, verdict))
 		return false;
-	return log_check_leaves(bundle, report->key_was_given ? &trusted : NULL, digest, facts, verdict) &&
-		   log_check_consistency(bundle, digest, facts, verdict) &&
-		   check_kept(arguments, digest, facts, report, verdict) &&
-		   invoice_check_document(bundle, digest, verdict) &&
-		   counts_check(bundle, digest, &report->counts, &report->events, verdict) &&
-		   terms_read(bundle, digest, &terms, verdict) && invoice_check_lines(bundle, terms, verdict) &&
-		   invoice_check_postings(bundle, terms, verdict);
+	for (size_t i = 0; i < document->count; i++)
+		if (!check_log(&document->bundles[i], report->key_was_given ? &trusted : NULL, digest, verdict))
+			return false;
+	if (!check_kept(arguments, digest, &document_newest(document)->facts, report, verdict))
+		return false;
+	for (size_t i = 0; i < document->count; i++)
+		if (!check_invoice(&document->bundles[i], digest, verdict))
+			return false;
+	return document_check_month(document, verdict);
 }
 
 static void
 verify(const Arguments *arguments, Verdict *verdict)
 {
-	LogFacts facts = {.has_older = false};
-	Bundle bundle = {.document = NULL};
-	Report report = {.bundle = &bundle, .facts = &facts};
+	Document document = {.json = NULL};
+	Report report = {.document = &document};
 	DigestContext *digest = NULL;
 	Input input;
 
@@ -173,15 +195,15 @@ verify(const Arguments *arguments, Verdict *verdict)
 		verdict_machine(verdict, "no SHA-256");
 	else if (input_read(arguments->operand, &input, verdict))
 	{
-		if (bundle_read(input.bytes, input.length, &bundle, verdict))
-			check_bundle(arguments, &bundle, digest, &facts, &report, verdict);
+		if (document_read(input.bytes, input.length, &document, verdict))
+			check_document(arguments, &document, digest, &report, verdict);
 		free(input.bytes);
 	}
 	if (arguments->json)
 		report_json(&report, verdict);
 	else
 		report_words(&report, verdict);
-	bundle_free(&bundle);
+	document_free(&document);
 	digest_free(digest);
 }
 

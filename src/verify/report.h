@@ -1,17 +1,14 @@
 #ifndef BILLING_VERIFY_REPORT_H
 #define BILLING_VERIFY_REPORT_H
 
-#include "verify/log.h"
+#include "verify/document.h"
 
 /* What was checked, for people and for machines. */
 typedef struct Report
 {
-	const Bundle *bundle;
-	const LogFacts *facts;
-	uint64_t counts;
-	uint64_t events;
+	const Document *document;
 	bool key_was_given;
-	bool continues_kept; /* a checkpoint that the reader kept is part of the same history */
+	bool continues_kept; /* a checkpoint that the reader kept is one history with the newest */
 } Report;
 
 /* Of a verdict that is not valid only the verdict is told; report may be NULL then. */

@@ -74,6 +74,19 @@ verdict_usage(Verdict *verdict, const char *format, ...)
 }
 
 bool
+verdict_within(Verdict *verdict, const char *place)
+{
+	char inner[sizeof(verdict->where)];
+
+	if (place[0] == '\0' || verdict->is_machine)
+		return false;
+	memcpy(inner, verdict->where, sizeof(inner));
+	snprintf(verdict->where, sizeof(verdict->where), "%.30s%s%.90s", place, inner[0] == '\0' ? "" : ".",
+			 inner);
+	return false;
+}
+
+bool
 verdict_machine(Verdict *verdict, const char *what)
 {
 	if (verdict->outcome == VERDICT_VALID)

@@ -34,6 +34,9 @@ extern bool verdict_unreadable(Verdict *verdict, const char *where, const char *
 	__attribute__((format(printf, 3, 4)));
 extern bool verdict_usage(Verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Puts a place before that of a verdict which is not valid; returns false. */
+extern bool verdict_within(Verdict *verdict, const char *place);
+
 /* When memory or the crypto library fails, which says nothing about the document. */
 extern bool verdict_machine(Verdict *verdict, const char *what);
 

@@ -15,5 +15,6 @@ status=0
 python3 test/verify/leaves.py || status=1
 BILLING_VERIFY=build/billing-verify-asan python3 test/verify/lies.py || status=1
 BILLING_VERIFY=build/billing-verify-asan python3 test/verify/calls.py || status=1
+BILLING_VERIFY=build/billing-verify-asan python3 test/verify/months.py || status=1
 python3 test/verify/mutants.py "${MUTANTS:-10000}" || status=1
 exit $status

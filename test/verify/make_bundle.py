@@ -22,11 +22,12 @@ TEXTS = ['main', 'eu-1', 'a "quoted" \\ name', 'größer', 'データ', '\U0001F
 
 
 class Scenario:
-    def __init__(self, seed, plans=2):
+    def __init__(self, seed, plans=2, tenant=None, account=None, days=None):
         self.random = random.Random(seed)
         self.currency, self.exponent = self.random.choice([('EUR', 2), ('JPY', 0), ('KWD', 3), ('credits', 6)])
         self.tenant, self.account = self.random.choice(TEXTS), self.random.choice(TEXTS)
-        self.days = self.random.choice([28, 30, 31])
+        self.tenant, self.account = tenant or self.tenant, account or self.account
+        self.days = days or self.random.choice([28, 30, 31])
         self.period = {'period_start': FIRST_DAY, 'period_end': FIRST_DAY + self.days}
         self.meters = {f'meter {kind}': kind for kind in ('sum', 'count', 'max', 'latest')}
         self.plans = [self.make_plan(name) for name in self.random.sample(['basic', 'pro', 'größer', '\U0001F680'], plans)]
@@ -223,6 +224,14 @@ def list_rows(scenario):
 def make_log(scenario):
     fill_hashes(scenario)
     return Log(scenario.random, list_rows(scenario))
+
+
+def make_month(seed, count, key, lie=None):
+    """A month's document: one tenant, an account each. The lie is told of the scenarios, before the logs are made."""
+    scenarios = [Scenario(seed + i, plans=1, tenant='tenant', account=f'account {i}', days=31) for i in range(count)]
+    if lie:
+        lie(scenarios)
+    return {'format': 'billing-month/v1', 'tenant': 'tenant', 'month': '2026-02', 'bundles': [assemble(scenario, key) for scenario in scenarios]}
 
 
 def assemble(scenario, key, log=None):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Random changes of good bundles, mutants.py [COUNT [SEED]]: neither verifier accepts any of them.
+"""Random changes of good bundles and months, mutants.py [COUNT [SEED]]: neither verifier accepts any of them.
 
 Half are changes of bytes of the file. The other half change a byte within a value, an encoded one too, and write the
 document as it should be: they pass every check of form, and only hashes and signatures stand against them.
@@ -16,11 +16,11 @@ from functools import lru_cache, partial
 import verify
 from canonical import b64, jcs, unb64
 from harness import Tap, run_bytes
-from make_bundle import Key, Scenario, assemble
+from make_bundle import Key, Scenario, assemble, make_month
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(2**32)
-BUNDLES = 12
+BUNDLES, MONTHS = 10, 2
 
 
 def mutate_bytes(source, data):
@@ -94,6 +94,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor() as pool:
         key = Key(directory)
         bundles = [jcs(assemble(Scenario(SEED + i, plans=1), key)).encode() for i in range(BUNDLES)]
+        bundles += [jcs(make_month(SEED + 1000 * i, 2, key)).encode() for i in range(1, MONTHS + 1)]
         attempt = partial(try_both, vkey=key.vkey)
         for number, status, output, second in pool.map(attempt, enumerate(bundles)):
             tap.ok(status == 0, f'bundle {number} is accepted', output)

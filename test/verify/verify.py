@@ -5,6 +5,7 @@ It needs the standard library and the openssl command. The exit status and the o
 """
 
 import argparse
+import datetime
 import re
 import sys
 from fractions import Fraction
@@ -16,6 +17,7 @@ from canonical import decode, jcs, leaf_hash, node_hash, read_jcs, sha256, unb64
 INDEX_MAX = 2**63 - 2
 INT64_MAX = 2**63 - 1
 DAY = 86400 * 10**6
+EPOCH = datetime.date(1970, 1, 1)
 
 
 class Refuted(Exception):
@@ -249,11 +251,7 @@ def only_strings(value):
 
 
 class Bundle:
-    def __init__(self, data):
-        try:
-            document = read_jcs(data)
-        except ValueError as error:
-            raise Unreadable(f'not canonical JSON: {error}') from error
+    def __init__(self, document):
         form(isinstance(document, dict) and document.get('format') == 'billing-bundle/v1', 'another format')
         (_, self.note, self.vkey, self.older, invoice, lines, plans, windows) = members(
             document, 'format checkpoint vkey consistency invoice lines plans windows', 'document')
@@ -414,9 +412,8 @@ def check_postings(bundle, charges):
                 bundle.invoice['invoice_id'], bundle.invoice['invoice_date'])
 
 
-def verify(data, key=None):
-    """What the bundle holds; Refuted or Unreadable otherwise."""
-    bundle = Bundle(data)
+def verify_bundle(bundle, key=None):
+    """What the bundle holds, its log's origin and root included."""
     origin, size, tree = open_note(bundle.note, bundle.vkey, 'checkpoint')
     hold(key in (None, bundle.vkey), 'vkey: another key than the one given')
     check_leaves(bundle.leaves(), size, tree)
@@ -432,7 +429,41 @@ def verify(data, key=None):
     check_postings(bundle, [charge for charge, _ in checked])
     return {'lines': len(bundle.lines), 'counts': sum(len(counts) for _, counts in bundle.windows),
             'events': sum(leaf['rows_processed'] for leaf, _ in bundle.windows), 'windows': len(bundle.windows),
-            'leaves': size}
+            'leaves': size, 'log': (origin, size, tree)}
+
+
+def verify_month(document, key=None):
+    """What the bundles of a month hold, one after the other."""
+    _, tenant, month, bundles = members(document, 'format tenant month bundles', 'month')
+    match = re.fullmatch('([0-9]{4})-([0-9]{2})', string(month, 'month'), re.ASCII)
+    form(match and match[1] != '0000' and 1 <= int(match[2]) <= 12, 'month: malformed')
+    string(tenant, 'tenant')
+    hold(array(bundles, 'bundles'), 'a month without invoices')
+    bundles = [Bundle(bundle) for bundle in bundles]
+    found = [verify_bundle(bundle, key) for bundle in bundles]
+    invoices = [bundle.invoice for bundle in bundles]
+    for invoice in invoices:
+        hold(invoice['tenant_id'] == tenant, 'an invoice of another tenant')
+        hold(-719162 <= invoice['invoice_date'] <= 2932896, 'a date that is not of the years 1 to 9999')
+        hold((EPOCH + datetime.timedelta(invoice['invoice_date'])).strftime('%Y-%m').rjust(7, '0') == month, 'an invoice of another month')
+    keys = [(invoice['invoice_date'], invoice['account_id'].encode(), invoice['currency'].encode()) for invoice in invoices]
+    hold(all(one < other for one, other in zip(keys, keys[1:])), 'invoices out of order')
+    roots = {}
+    for origin, size, tree in (one['log'] for one in found):
+        hold(roots.setdefault((origin, size), tree) == tree, 'two roots for one size')
+    hold(abs(sum(invoice['total_minor'] for invoice in invoices)) <= INT64_MAX, 'more than an amount can be')
+    return found
+
+
+def verify(data, key=None):
+    """What the document holds, a list for a month; Refuted or Unreadable otherwise."""
+    try:
+        document = read_jcs(data)
+    except ValueError as error:
+        raise Unreadable(f'not canonical JSON: {error}') from error
+    if isinstance(document, dict) and document.get('format') == 'billing-month/v1':
+        return verify_month(document, key)
+    return verify_bundle(Bundle(document), key)
 
 
 def main():

@@ -109,6 +109,52 @@ SKIP:
 	command_ok([ 'python3', $verifier, "$keys/bundle.json" ], 'the second verifier finds it valid');
 }
 
+# Months and CSV. The second account pays in yen; a draft, a month that is not over and an invoice that is not sealed are refused.
+sub month_of
+{
+	my ($month) = @_;
+	return "SELECT billing.evidence_month('acme', '$month')";
+}
+$node->safe_psql('postgres', $_) foreach
+	q{SELECT billing.create_account('acme', account => 'lab "2"', name => 'Lab'), billing.create_plan('a,b', currency => 'JPY')},
+	q{SELECT billing.add_charge('a,b', 'rent', price => '{"model":"flat","amount":"1000"}')},
+	q{SELECT billing.publish_plan('a,b'), billing.subscribe('acme', 'a,b', '2026-01-01', account => 'lab "2"')};
+my $month = $node->safe_psql('postgres', month_of('2026-02-01'));
+like($month, qr/^\{"bundles":\[\Q$bundle\E\],"format":"billing-month\/v1","month":"2026-02","tenant":"acme"\}$/, 'a month holds the bundles as they are');
+$node->safe_psql('postgres', q{CALL billing.run_invoices('2026-03-01')});
+like(error_of($node, month_of('2026-03-31')), qr/MB421.*has a draft of 2026-03-01/, 'no month with a draft in it');
+ok($node->safe_psql('postgres', month_of('2026-02-28')) eq $month, 'nor does one that comes later change a month given out');
+$node->safe_psql('postgres', q{CALL billing.run_invoices('2026-03-01', finalize => true)});
+like(error_of($node, month_of('2026-03-31')), qr/MB454.*is not sealed yet/, 'no month before its invoices are sealed');
+$node->safe_psql('postgres', $seal);
+my @bundles = $node->safe_psql('postgres', month_of('2026-03-31')) =~ /"consistency"/g;
+my $invoices = $node->safe_psql('postgres', q{SELECT count(*) FROM billing.invoices WHERE invoice_date >= '2026-03-01'});
+is(scalar @bundles, $invoices, 'every invoice of the month is in it');
+is($node->safe_psql('postgres', q{SELECT invoice_ids = (SELECT array_agg(invoice_id ORDER BY account_id) FROM billing.invoices WHERE invoice_date >= '2026-03-01')
+	FROM billing.evidence_months WHERE month = '2026-03-01'}), 't', 'in order');
+is($node->safe_psql('postgres', "SELECT billing.evidence_csv('$number')"),
+	"number,line,plan,version,charge,period_start,period_end,share_days,share_of_days,quantity,rated,billed_before,amount,currency,correction\n"
+	. "$number,1,pro,1,calls,2026-01-01,2026-02-01,31,31,45150,4515.00,0.00,4515.00,EUR,false", 'a bundle as CSV');
+like($node->safe_psql('postgres', q{SELECT billing.evidence_csv(number) FROM billing.invoices WHERE currency = 'JPY' AND invoice_date = '2026-02-01'}) . "\n"
+	. $node->safe_psql('postgres', q{SET datestyle = 'SQL, DMY'; SELECT billing.evidence_csv(number) FROM billing.invoices WHERE currency = 'JPY' ORDER BY invoice_date LIMIT 2}),
+	qr/^INV-\d+-\d+,1,"a,b",1,rent,2026-\d\d-01,2026-\d\d-01,\d\d,\d\d,1,1000,0,1000,JPY,false$/m, 'a currency without minor units, and a text with a comma');
+$node->safe_psql('postgres', $_) foreach
+	q{SELECT billing.ensure_partitions(date_trunc('month', now())::date, (date_trunc('month', now()) + interval '2 months')::date)},
+	q{SELECT billing.create_account('late'), billing.create_plan('ahead', currency => 'EUR'), billing.add_charge('ahead', 'fee', price => '{"model":"flat","amount":"1"}', in_advance => true)},
+	q{SELECT billing.publish_plan('ahead'), billing.subscribe('late', 'ahead', date_trunc('month', now())::date)},
+	q{SELECT billing.invoice_batch(date_trunc('month', now())::date, 'late', 'late', billing.uuid_v7(), true)}, $seal;
+like(error_of($node, q{SELECT billing.evidence_month('late', date_trunc('month', now())::date)}), qr/MB421.*is not over at the last checkpoint/, 'no month that is not over');
+my $tampered = error_of($node, qq{BEGIN; ALTER TABLE billing.invoice_lines DISABLE TRIGGER USER; UPDATE billing.invoice_lines SET amount_minor = amount_minor + 1,
+	rated_minor = rated_minor + 1; SELECT billing.evidence_csv('$number')});
+like($tampered, qr/MB500.*are not what its evidence says/, 'and nothing that the bundle does not say');
+SKIP:
+{
+	my $verifier = ($ENV{SOURCE_DIR} // '') . '/test/verify/verify.py';
+	skip 'the second verifier is not here', 1 unless -e $verifier;
+	append_to_file("$keys/month.json", $node->safe_psql('postgres', month_of('2026-03-01')));
+	command_ok([ 'python3', $verifier, "$keys/month.json" ], 'the second verifier finds the month valid');
+}
+
 # Keys that are refused.
 sub with_key_file
 {
@@ -144,7 +190,7 @@ is($node->safe_psql('postgres', 'SELECT * FROM billing.verify_log()'), '', 'the 
 
 # What a thief with the database and the key can do: the log holds by itself, and an outside checkpoint contradicts it.
 my $kept = kept_checkpoint($node);
-my @tables = qw(checkpoints checkpoint_notes log_segments log_blocks log_hashes evidence_bundles ledger_entries);
+my @tables = qw(checkpoints checkpoint_notes log_segments log_blocks log_hashes evidence_bundles evidence_months ledger_entries);
 my $guards_off = join ';', map { "ALTER TABLE billing.$_ DISABLE TRIGGER USER" } @tables;
 my $guards_on = q{DO $$ DECLARE g record; BEGIN FOR g IN SELECT tgrelid::regclass AS r, tgname AS n FROM pg_trigger
 	WHERE tgenabled = 'D' AND NOT tgisinternal LOOP EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', g.r, g.n); END LOOP; END $$};
@@ -158,7 +204,7 @@ my ($problems, $size_left) = split /\|/, $rolled_back;
 is($problems, 0, 'the newest checkpoint taken away: the log alone tells nothing');
 cmp_ok($size_left, '<', kept_checkpoint($node)->{size}, 'a kept checkpoint is larger than what is left');
 $node->safe_psql('postgres', "BEGIN; $guards_off; UPDATE billing.ledger_entries SET amount_minor = amount_minor + 1;"
-	. 'TRUNCATE billing.checkpoints, billing.checkpoint_notes, billing.log_segments, billing.log_blocks, billing.log_hashes, billing.evidence_bundles;'
+	. 'TRUNCATE billing.checkpoints, billing.checkpoint_notes, billing.log_segments, billing.log_blocks, billing.log_hashes, billing.evidence_bundles, billing.evidence_months;'
 	. "$guards_on; COMMIT");
 $node->safe_psql('postgres', 'SELECT billing.seal(true)') foreach 1 .. 12;
 is($node->safe_psql('postgres', 'SELECT * FROM billing.verify_log()'), '', 'rewritten and signed with the stolen key: the log alone tells nothing');
