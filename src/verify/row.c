@@ -204,7 +204,7 @@ static bool
 is_json(Bytes value, Verdict *verdict)
 {
 	static const ShapePlace nowhere;
-	Verdict inner = {VERDICT_VALID};
+	Verdict inner = {.outcome = VERDICT_VALID};
 	JsonDocument *document;
 
 	if (shape_parse((const char *) value.bytes, value.length, &nowhere, &document, &inner))
