@@ -6,11 +6,12 @@
 #   make check-SUITE   one of core fuzz verify         make format     clang-format, in place
 #                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
-#                                                      make doc        doc/reference.md, from the comments
+#   make soak    races for SECONDS (1800)              make doc        doc/reference.md, from the comments
+#   make bench   each stage beside its floor
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
 SUITES    = core fuzz verify regress pgtap isolation tap
-DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc
+DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc soak bench
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
@@ -54,6 +55,11 @@ doc:
 	@test/install.sh
 	test/cluster.sh reference doc/reference.sh > build/reference.md
 	mv build/reference.md doc/reference.md
+soak:
+	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh
+bench:
+	@test/install.sh
+	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
 

@@ -5,10 +5,10 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
+use BillingLoad qw(finish_writers start_session start_writers);
 use BillingTest qw(billing_node);
 
 my $seed = $ENV{WINDOWS_SEED} // time() * 1000 % 2**31;
@@ -28,30 +28,19 @@ SELECT billing.create_account('t' || n), billing.subscribe('t' || n, plan => 'pl
 my $record = q{SELECT billing.record_usage('t' || :tenant, 'requests', gen_random_uuid()::text, :amount, timestamptz '2026-01-01Z' + :day * interval '1 day');};
 my %writers = (
 	plain => [ 6, 'R' ],
-	slow => [ 3, "BEGIN; R\n\\sleep :pause ms\nR COMMIT;" ],
-	aborted => [ 1, "BEGIN; R\n\\sleep :pause ms\nROLLBACK;" ],
-	savepoints => [ 2, "BEGIN; R SAVEPOINT a; R ROLLBACK TO a; R SAVEPOINT b; R RELEASE b;\n\\sleep :pause ms\nCOMMIT;" ],
-	prepared => [ 2, "BEGIN; R PREPARE TRANSACTION 'writer :client_id';\n\\sleep :pause ms\nCOMMIT PREPARED 'writer :client_id';" ],
+	slow => [ 3, $BillingLoad::shapes{slow} ],
+	aborted => [ 1, $BillingLoad::shapes{aborted} ],
+	savepoints => [ 2, $BillingLoad::shapes{savepoints} ],
+	prepared => [ 2, $BillingLoad::shapes{prepared} ],
 	repeated => [ 2, q{SELECT billing.record_usage('t' || :tenant, 'requests', 'same ' || :amount, 1, '2026-01-01Z');} ],
 	array => [ 2, q{SELECT billing.record_usage_arrays(array_agg('t' || 1 + i % 20), array_agg('requests'::text), array_agg(gen_random_uuid()::text),
 		array_agg(i), array_agg(timestamptz '2026-02-01Z')) FROM generate_series(1, :pause) AS i;} ],
 );
 
-sub start_writers
+sub start_load
 {
-	my @scripts;
-	for my $kind (sort keys %writers)
-	{
-		my ($weight, $body) = @{ $writers{$kind} };
-		my $script = "\\set tenant random(1, 20)\n\\set amount random(1, 1000)\n\\set day random(0, 58)\n\\set pause random(1, 200)\n" . $body =~ s/\bR\b/$record/gr;
-		my $file = PostgreSQL::Test::Utils::tempdir() . "/$kind.sql";
-		PostgreSQL::Test::Utils::append_to_file($file, join("\n", map { s/(?<=;)\s*(?=\S)/\n/gr } split /\n/, $script) . "\n");
-		push @scripts, '-f', "$file\@$weight";
-	}
-	my %run = (out => '', error => '');
-	$run{session} = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 12, '-j', 2, '-T', $seconds, "--random-seed=$seed", @scripts, '-d', $node->connstr('postgres') ],
-		'>', \$run{out}, '2>', \$run{error});
-	return \%run;
+	my %scripts = map { $_ => [ $writers{$_}[0], $writers{$_}[1] =~ s/\bR\b/$record/gr ] } keys %writers;
+	return start_writers($node->connstr('postgres'), clients => 12, seconds => $seconds, seed => int $seed, writers => \%scripts);
 }
 
 # Half of them write after their window, in the same transaction: those rows belong to a later one.
@@ -59,11 +48,10 @@ sub start_sync
 {
 	my $own = $record =~ s/:tenant/int4(1 + random() * 19)/r =~ s/:amount/7/r =~ s/:day/3/r;
 	my $sql = rand() < 0.5 ? 'SELECT FROM billing.sync_counts();' : "BEGIN; SELECT FROM billing.sync_counts(); $own COMMIT;";
-	my ($out, $error) = ('', '');
-	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ], '>', \$out, '2>', \$error);
+	return start_session($node->connstr('postgres'), $sql);
 }
 
-my $writing = start_writers();
+my $writing = start_load();
 my ($syncs, $kills, $end) = (0, 0, time() + $seconds);
 while (time() < $end)
 {
@@ -74,7 +62,7 @@ while (time() < $end)
 	$_->finish for @running;
 	$syncs += @running;
 }
-ok($writing->{session}->finish, 'writers') or diag($writing->{error});
+ok(finish_writers($writing), 'writers') or diag($writing->{error});
 like($writing->{out}, qr/number of failed transactions: 0 /, 'none of which failed');
 
 my $sync = 'SELECT rows_counted, rows_set_aside FROM billing.sync_counts()';
