@@ -1,4 +1,4 @@
--- The extension script: code only. Tables are made by billing.install(); ARCHITECTURE of the reasons: doc/design.md.
+-- The extension script: code only. Tables are made by billing.install(), and why so is said in src/server/install.c.
 \echo Use "CREATE EXTENSION billing" to load this file. \quit
 
 -- Roles are made here, and not by install(), so that a restore into an empty cluster finds the owners it names.
