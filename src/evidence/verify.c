@@ -339,8 +339,13 @@ BILLING_FUNCTION(billing_verify_log)
 	billing_spi_connect();
 	billing_spi_exec("SELECT coalesce(max(seal_no), 0) FROM ONLY billing.checkpoints");
 	last = DatumGetInt64(billing_spi_value(0, 1, &isnull));
+	/* Each in a connection of its own, which frees what it took: there may be millions. */
 	for (int64 seal_no = 1; seal_no <= last; seal_no++)
+	{
+		billing_spi_connect();
 		verify_seal(&verification, seal_no);
+		billing_spi_finish();
+	}
 	verify_counts(&verification, last);
 	verify_keys(&verification);
 	verify_contents(&verification);
