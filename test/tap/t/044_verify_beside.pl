@@ -1,4 +1,4 @@
-# verify_log() says nothing of an honest log, whatever is posted, counted and sealed beside it.
+# verify_log() says nothing of an honest log, whatever is posted, counted and sealed beside it; and needs no more memory for more seals.
 use strict;
 use warnings;
 
@@ -25,18 +25,18 @@ SELECT FROM billing.seal();
 my $post = q{SELECT billing.post_entry('t' || :tenant, 'payment', :amount, 'EUR');};
 my $use = q{SELECT billing.record_usage('t' || :tenant, 'requests', gen_random_uuid()::text, :amount, timestamptz '2026-01-01Z' + :day * interval '1 day');};
 my $load = start_writers($node->connstr('postgres'), clients => 4, seconds => $seconds, seed => int $seed, writers => {
-	post => [ 6, $post ],
-	savepoints => [ 3, $BillingLoad::shapes{savepoints} =~ s/\bR\b/$post/gr ],
+	post => [ 20, $post ],
+	savepoints => [ 6, $BillingLoad::shapes{savepoints} =~ s/\bR\b/$post/gr ],
 	slow => [ 1, $BillingLoad::shapes{slow} =~ s/\bR\b/$post/gr ],
-	usage => [ 3, $use ],
+	usage => [ 6, $use ],
 	count => [ 1, 'SELECT FROM billing.sync_counts();' ],
-	seal => [ 2, 'SELECT FROM billing.seal();' ],
+	seal => [ 1, 'SELECT FROM billing.seal();' ],
 });
 my ($runs, $problems, $end) = (0, '', time() + $seconds);
 while (time() < $end)
 {
-	# A third of them in a transaction that has posted already: its own rows are under an id that others do not see.
-	my $own = $runs++ % 3 == 2 ? q{SELECT 1 FROM billing.post_entry('t1', 'payment', 1, 'EUR') \\g /dev/null} . "\n" : '';
+	# Half of them in a transaction that has posted already: its own rows are under an id that others do not see.
+	my $own = $runs++ % 2 == 0 ? q{SELECT 1 FROM billing.post_entry('t1', 'payment', 1, 'EUR') \\g /dev/null} . "\n" : '';
 	$problems .= $node->safe_psql('postgres', "BEGIN;\n$own SELECT * FROM billing.verify_log();\nCOMMIT;");
 }
 ok(finish_writers($load), 'the writers ended well') or diag($load->{error});
@@ -45,5 +45,21 @@ my %done = script_counts($load);
 cmp_ok($done{seal}, '>', 3, 'the log was sealed meanwhile');
 is($problems, '', "and $runs times there was nothing to tell");
 is($node->safe_psql('postgres', 'SELECT * FROM billing.verify_log()'), '', 'nor in the end');
+
+# The most memory that a backend had, in kB, after it verified.
+sub peak_memory
+{
+	my $status = $node->safe_psql('postgres', q{SELECT FROM billing.verify_log(); SELECT pg_read_file('/proc/' || pg_backend_pid() || '/status')});
+	my ($peak) = $status =~ /^VmHWM:\s+(\d+) kB$/m or die "no VmHWM in $status";
+	return $peak;
+}
+SKIP:
+{
+	skip 'no /proc here', 1 if !-e '/proc/self/status';
+	my $before = peak_memory();
+	$node->safe_psql('postgres', "SELECT FROM billing.seal(true);\n" x 400);
+	my $more = peak_memory() - $before;
+	cmp_ok($more, '<', 20_000, "400 more seals take no more memory: $more kB"); # 60 MB when each seal kept what it took.
+}
 diag(join ', ', map { "$done{$_} $_" } sort keys %done);
 done_testing();
