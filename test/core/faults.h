@@ -13,6 +13,9 @@ static long faults_calls_left = -1;
 static bool faults_last;
 static bool faults_happened;
 
+/* The crypto library has no memory to verify with, and enough for all else. */
+static bool faults_verifying;
+
 /* From now on the call with that number fails, from 0; and all after it when they last. */
 static inline void
 faults_begin(long number, bool last)
@@ -82,6 +85,7 @@ faulty_realloc(void *old, size_t size)
 	(call_fails() ? 0 : EVP_DigestVerifyInit(state, context, type, engine, key))
 /* Out of memory it answers 0, as for a signature that does not hold. */
 #define EVP_DigestVerify(state, signature, signature_length, bytes, length)                                  \
-	(call_fails() ? 0 : EVP_DigestVerify(state, signature, signature_length, bytes, length))
+	(faults_verifying || call_fails() ? 0                                                                    \
+									  : EVP_DigestVerify(state, signature, signature_length, bytes, length))
 
 #endif

@@ -179,11 +179,17 @@ run_signature(long number, bool last)
 static void
 test_out_of_memory(void)
 {
+	Results results = {0};
+
 	for (long number = 0; number < 20; number++)
 	{
 		run_signature(number, false);
 		run_signature(number, true);
 	}
+	faults_verifying = true;
+	CHECK_INT(run_note(&results), NOTE_UNDECIDED);
+	faults_verifying = false;
+	CHECK_INT(run_note(&results), NOTE_OK);
 }
 
 int
