@@ -12,8 +12,6 @@
 static long faults_calls_left = -1;
 static bool faults_last;
 static bool faults_happened;
-
-/* The crypto library has no memory to verify with, and enough for all else. */
 static bool faults_verifying;
 
 /* From now on the call with that number fails, from 0; and all after it when they last. */
@@ -41,6 +39,19 @@ call_fails(void)
 	faults_calls_left = faults_last ? 0 : -1;
 	faults_happened = true;
 	return true;
+}
+
+/* Whether the crypto library has no memory to verify with, and enough for all else. */
+static inline void
+faults_set_verifying(bool fails)
+{
+	faults_verifying = fails;
+}
+
+static inline bool
+verifying_fails(void)
+{
+	return faults_verifying || call_fails();
 }
 
 static inline void *

@@ -186,9 +186,9 @@ test_out_of_memory(void)
 		run_signature(number, false);
 		run_signature(number, true);
 	}
-	faults_verifying = true;
+	faults_set_verifying(true);
 	CHECK_INT(run_note(&results), NOTE_UNDECIDED);
-	faults_verifying = false;
+	faults_set_verifying(false);
 	CHECK_INT(run_note(&results), NOTE_OK);
 }
 
