@@ -184,6 +184,7 @@ log_seal(bool heartbeat)
 	seal.window = evidence_window(0, &snapshot);
 	seal.log = evidence_log_create(&seal.window.frontier);
 	append_rows(&seal);
+	evidence_log_end(seal.log);
 	if (seal.is_worth_it)
 		write_checkpoint(&seal, incarnation);
 	billing_spi_finish();

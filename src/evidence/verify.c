@@ -195,6 +195,7 @@ verify_seal(Verification *verification, int64 seal_no)
 		evidence_walk(&verification->window, kind, NULL, &visitor);
 		verify_segment(verification, kind, first, frontier->size - first);
 	}
+	evidence_log_end(verification->log);
 	if (verification->wrong_blocks > 0)
 		report(verification,
 			   psprintf(UINT64_FORMAT
