@@ -104,8 +104,8 @@ extern void evidence_read_frontier(Datum bytes, MerkleFrontier *frontier);
 
 /* ---- hasher.c ---- */
 
-/* More than a walk completes between two pauses. */
-#define EVIDENCE_HASHES_MAX 320
+/* More than a walk completes from one pause to the second after it. */
+#define EVIDENCE_HASHES_MAX 640
 
 /* A subtree that is stored: of level 8 or 16. */
 typedef struct EvidenceHash
@@ -127,15 +127,18 @@ typedef struct EvidenceGrowth
 typedef struct EvidenceHasher EvidenceHasher;
 
 extern EvidenceHasher *evidence_hasher_create(const MerkleFrontier *frontier);
-extern void evidence_hasher_add(EvidenceHasher *hasher, const void *canon, size_t length);
+extern void evidence_hasher_add(EvidenceHasher *hasher, const void *canon, uint32 length);
 
 /* The leaves of the tree, with those that are not hashed yet. */
 extern uint64 evidence_hasher_size(const EvidenceHasher *hasher);
 
-/* Waits until all are hashed. Who takes the hashes sets their count to 0. Due at least every 65,536 rows. */
-extern EvidenceGrowth *evidence_hasher_settle(EvidenceHasher *hasher);
+/*
+ * The tree as it is known here, which may lack the rows since the call before this one. Who takes its hashes sets their count
+ * to 0. Due at least every 65,536 rows.
+ */
+extern EvidenceGrowth *evidence_hasher_growth(EvidenceHasher *hasher);
 
-/* Needed unless an error ends the transaction. */
+/* Waits until all rows are hashed; from then on the tree is whole. Needed unless an error ends the transaction. */
 extern void evidence_hasher_end(EvidenceHasher *hasher);
 
 /* ---- log.c ---- */
@@ -155,14 +158,20 @@ typedef struct EvidenceBatch
 extern EvidenceLog *evidence_log_create(const MerkleFrontier *frontier);
 extern void evidence_log_append(EvidenceLog *log, const EvidenceRow *row);
 
-/* Holds every row appended before the last evidence_log_take. */
-extern MerkleFrontier *evidence_log_frontier(EvidenceLog *log);
+/* The leaves so far. */
+extern uint64 evidence_log_size(const EvidenceLog *log);
 
-/* Hands over what was gathered since, and forgets it. The arrays live in the current memory context. */
+/*
+ * Hands over what was gathered, and forgets it. Hashes may come with the next call, the last ones after evidence_log_end. The
+ * arrays live in the current memory context.
+ */
 extern EvidenceBatch evidence_log_take(EvidenceLog *log);
 
-/* Needed unless an error ends the transaction. The frontier stays. */
+/* After the last row. Needed unless an error ends the transaction. */
 extern void evidence_log_end(EvidenceLog *log);
+
+/* After evidence_log_end. */
+extern const MerkleFrontier *evidence_log_frontier(EvidenceLog *log);
 
 /* ---- keys.c ---- */
 

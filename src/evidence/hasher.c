@@ -21,26 +21,33 @@
 /* Fewer rows are hashed before a process has started. */
 #define ROWS_BEFORE_WORKER 4096
 
-/* Of canonical bytes on their way: some 4,000 rows. */
+/* Of rows on their way: some 4,000. */
 #define ROWS_QUEUE_SIZE ((Size) 1 << 20)
-#define REPLY_QUEUE_SIZE ((Size) 1024)
 
-/* In place of a row: no row has so few bytes. */
-#define SETTLE_MESSAGE_SIZE 1
+/*
+ * Holds a reply, the one before it and the quarter of a queue that a receiver may leave unacknowledged: the worker never waits
+ * here for one who waits for it to take rows.
+ */
+#define REPLY_QUEUE_SIZE (4 * MAXALIGN(sizeof(EvidenceGrowth)))
+
+/* Rows are sent together: each its length, then its bytes. A message of this one byte asks for a reply. */
+#define MESSAGE_SIZE 32768
+#define ASKING_SIZE 1
 
 struct EvidenceHasher
 {
-	EvidenceGrowth growth; /* as settled last */
-	uint64 underway;	   /* rows sent since */
-	uint64 rows;		   /* of both, since it was created */
+	EvidenceGrowth growth; /* without rows sent since the last reply received */
+	uint64 size;		   /* of the tree with all rows */
+	uint64 rows;		   /* added here */
+	bool asked;			   /* a reply is to come */
 	DigestContext *digest;
 	MemoryContext memory;
 	ResourceOwner owner;
-	dsm_segment *segment; /* NULL without a process */
-	EvidenceGrowth *shared;
+	dsm_segment *segment;	  /* NULL without a process */
 	shm_mq_handle *to_worker; /* NULL until rows are sent */
 	shm_mq_handle *from_worker;
 	BackgroundWorkerHandle *worker;
+	StringInfoData message;
 };
 
 static void
@@ -79,19 +86,34 @@ reply_queue(dsm_segment *segment)
 	return (shm_mq *) ((char *) rows_queue(segment) + ROWS_QUEUE_SIZE);
 }
 
+static void
+add_rows(EvidenceGrowth *growth, DigestContext *digest, const char *message, Size size)
+{
+	for (const char *end = message + size; message < end;)
+	{
+		uint32 length;
+
+		memcpy(&length, message, sizeof(length));
+		add_row(growth, digest, message + sizeof(length), length);
+		message += sizeof(length) + length;
+	}
+}
+
 /* Until the other side detaches, having all it wants or having failed. */
 static void
 serve(EvidenceGrowth *growth, shm_mq_handle *rows, shm_mq_handle *reply)
 {
 	DigestContext *digest = billing_digest_context();
-	Size length;
-	void *bytes;
+	Size size;
+	void *message;
 
-	while (shm_mq_receive(rows, &length, &bytes, false) == SHM_MQ_SUCCESS)
+	while (shm_mq_receive(rows, &size, &message, false) == SHM_MQ_SUCCESS)
 	{
-		if (length > SETTLE_MESSAGE_SIZE)
-			add_row(growth, digest, bytes, length);
-		else if (shm_mq_send(reply, length, bytes, false, true) != SHM_MQ_SUCCESS)
+		if (size > ASKING_SIZE)
+			add_rows(growth, digest, message, size);
+		else if (shm_mq_send(reply, sizeof(*growth), growth, false, true) == SHM_MQ_SUCCESS)
+			growth->count = 0;
+		else
 			return;
 	}
 }
@@ -121,6 +143,7 @@ evidence_hasher_create(const MerkleFrontier *frontier)
 	EvidenceHasher *hasher = palloc0(sizeof(EvidenceHasher));
 
 	hasher->growth.frontier = *frontier;
+	hasher->size = frontier->size;
 	hasher->digest = billing_digest_context();
 	hasher->memory = CurrentMemoryContext;
 	hasher->owner = CurrentResourceOwner;
@@ -159,7 +182,6 @@ start_worker(EvidenceHasher *hasher)
 								 DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	if (hasher->segment != NULL)
 	{
-		hasher->shared = dsm_segment_address(hasher->segment);
 		shm_mq_set_sender(shm_mq_create(rows_queue(hasher->segment), ROWS_QUEUE_SIZE), MyProc);
 		shm_mq_set_receiver(shm_mq_create(reply_queue(hasher->segment), REPLY_QUEUE_SIZE), MyProc);
 		register_worker(hasher);
@@ -168,17 +190,20 @@ start_worker(EvidenceHasher *hasher)
 	MemoryContextSwitchTo(memory);
 }
 
-/* Once it is there the tree so far is its to go on with: it looks at it when the first row comes. */
+/* Once it is there the tree so far is its to go on with: it looks at it when the first rows come. */
 static void
 hand_over(EvidenceHasher *hasher)
 {
 	MemoryContext memory = MemoryContextSwitchTo(hasher->memory);
+	EvidenceGrowth *growth = dsm_segment_address(hasher->segment);
 
-	*hasher->shared = hasher->growth;
+	*growth = hasher->growth;
+	growth->count = 0;
 	hasher->to_worker = shm_mq_attach(rows_queue(hasher->segment), hasher->segment, hasher->worker);
 	hasher->from_worker = shm_mq_attach(reply_queue(hasher->segment), hasher->segment, hasher->worker);
+	initStringInfo(&hasher->message);
 	MemoryContextSwitchTo(memory);
-	elog(DEBUG1, "from leaf " UINT64_FORMAT " on, another process hashes", hasher->growth.frontier.size);
+	elog(DEBUG1, "from leaf " UINT64_FORMAT " on, another process hashes", hasher->size);
 }
 
 static void
@@ -190,18 +215,29 @@ require_worker(shm_mq_result result)
 				errhint("Nothing was changed; call it again. The server's log tells why it ended."));
 }
 
-void
-evidence_hasher_add(EvidenceHasher *hasher, const void *bytes, size_t length)
+static void
+send_rows(EvidenceHasher *hasher)
 {
-	hasher->rows++;
+	if (hasher->message.len > 0)
+		require_worker(
+			shm_mq_send(hasher->to_worker, hasher->message.len, hasher->message.data, false, false));
+	resetStringInfo(&hasher->message);
+}
+
+void
+evidence_hasher_add(EvidenceHasher *hasher, const void *canon, uint32 length)
+{
+	hasher->size++;
 	if (hasher->to_worker != NULL)
 	{
-		require_worker(shm_mq_send(hasher->to_worker, length, bytes, false, false));
-		hasher->underway++;
+		if (hasher->message.len > 0 && hasher->message.len + length > MESSAGE_SIZE)
+			send_rows(hasher);
+		appendBinaryStringInfo(&hasher->message, (const char *) &length, sizeof(length));
+		appendBinaryStringInfo(&hasher->message, canon, length);
 		return;
 	}
-	add_row(&hasher->growth, hasher->digest, bytes, length);
-	if (hasher->rows == ROWS_BEFORE_WORKER && max_parallel_maintenance_workers > 0)
+	add_row(&hasher->growth, hasher->digest, canon, length);
+	if (++hasher->rows == ROWS_BEFORE_WORKER && max_parallel_maintenance_workers > 0)
 		start_worker(hasher);
 	else if (hasher->segment != NULL && shm_mq_get_receiver(rows_queue(hasher->segment)) != NULL)
 		hand_over(hasher);
@@ -210,30 +246,57 @@ evidence_hasher_add(EvidenceHasher *hasher, const void *bytes, size_t length)
 uint64
 evidence_hasher_size(const EvidenceHasher *hasher)
 {
-	return hasher->growth.frontier.size + hasher->underway;
+	return hasher->size;
+}
+
+static void
+ask(EvidenceHasher *hasher)
+{
+	static const char question[ASKING_SIZE] = {0};
+
+	send_rows(hasher);
+	require_worker(shm_mq_send(hasher->to_worker, sizeof(question), question, false, true));
+	hasher->asked = true;
+}
+
+/* What was completed up to when it was asked, after what is not taken yet. */
+static void
+receive_reply(EvidenceHasher *hasher)
+{
+	EvidenceGrowth *growth = &hasher->growth;
+	EvidenceGrowth reply;
+	Size size;
+	void *bytes;
+
+	require_worker(shm_mq_receive(hasher->from_worker, &size, &bytes, false));
+	memcpy(&reply, bytes, sizeof(reply));
+	if (growth->count + reply.count > EVIDENCE_HASHES_MAX)
+		elog(ERROR, "hashes of the log were not taken in time");
+	memcpy(&growth->hashes[growth->count], reply.hashes, reply.count * sizeof(EvidenceHash));
+	growth->count += reply.count;
+	growth->frontier = reply.frontier;
+	hasher->asked = false;
 }
 
 EvidenceGrowth *
-evidence_hasher_settle(EvidenceHasher *hasher)
+evidence_hasher_growth(EvidenceHasher *hasher)
 {
-	static const char message[SETTLE_MESSAGE_SIZE] = {0};
-	Size length;
-	void *bytes;
-
-	if (hasher->underway > 0)
-	{
-		require_worker(shm_mq_send(hasher->to_worker, sizeof(message), message, false, true));
-		require_worker(shm_mq_receive(hasher->from_worker, &length, &bytes, false));
-		hasher->growth = *hasher->shared;
-		hasher->shared->count = 0;
-		hasher->underway = 0;
-	}
+	if (hasher->asked)
+		receive_reply(hasher);
+	if (hasher->to_worker != NULL)
+		ask(hasher);
 	return &hasher->growth;
 }
 
 void
 evidence_hasher_end(EvidenceHasher *hasher)
 {
+	if (hasher->to_worker != NULL)
+	{
+		(void) evidence_hasher_growth(hasher);
+		receive_reply(hasher);
+		hasher->to_worker = NULL;
+	}
 	if (hasher->segment != NULL)
 		dsm_detach(hasher->segment);
 	hasher->segment = NULL;

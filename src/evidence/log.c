@@ -35,10 +35,16 @@ evidence_log_create(const MerkleFrontier *frontier)
 	return log;
 }
 
-MerkleFrontier *
+uint64
+evidence_log_size(const EvidenceLog *log)
+{
+	return evidence_hasher_size(log->hasher);
+}
+
+const MerkleFrontier *
 evidence_log_frontier(EvidenceLog *log)
 {
-	return &evidence_hasher_settle(log->hasher)->frontier;
+	return &evidence_hasher_growth(log->hasher)->frontier;
 }
 
 static char *
@@ -104,7 +110,7 @@ evidence_log_take(EvidenceLog *log)
 	batch.block[2] = array_of(log->block[2], log->blocks, TEXTOID, -1, false, TYPALIGN_INT);
 	batch.block[3] = array_of(log->block[3], log->blocks, XID8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	batch.block[4] = array_of(log->block[4], log->blocks, TEXTOID, -1, false, TYPALIGN_INT);
-	take_hashes(evidence_hasher_settle(log->hasher), &batch);
+	take_hashes(evidence_hasher_growth(log->hasher), &batch);
 	log->blocks = 0;
 	MemoryContextReset(log->memory);
 	return batch;
