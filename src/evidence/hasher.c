@@ -13,6 +13,7 @@
 #include "storage/dsm.h"
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -109,6 +110,7 @@ serve(EvidenceGrowth *growth, shm_mq_handle *rows, shm_mq_handle *reply)
 
 	while (shm_mq_receive(rows, &size, &message, false) == SHM_MQ_SUCCESS)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (size > ASKING_SIZE)
 			add_rows(growth, digest, message, size);
 		else if (shm_mq_send(reply, sizeof(*growth), growth, false, true) == SHM_MQ_SUCCESS)
@@ -123,6 +125,7 @@ BILLING_WORKER(billing_hasher_main)
 	dsm_segment *segment;
 	shm_mq_handle *reply;
 
+	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	CurrentResourceOwner = ResourceOwnerCreate(NULL, "billing hasher");
 	segment = dsm_attach(DatumGetUInt32(main_arg));
