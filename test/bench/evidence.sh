@@ -39,7 +39,7 @@ print_machine()
 	echo "machine: $(nproc) x $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(awk '/MemTotal/ { print int($2 / 1048576) }' /proc/meminfo) GiB, $(uname -sr), load $(cut -d' ' -f1 /proc/loadavg)"
 	query "SELECT 'server: ' || version() UNION ALL
 		SELECT 'settings: ' || string_agg(name || ' = ' || current_setting(name), ', ') FROM pg_settings
-		 WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'shared_buffers', 'max_wal_size', 'max_parallel_workers_per_gather')"
+		 WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'shared_buffers', 'max_wal_size', 'max_parallel_workers_per_gather', 'max_parallel_maintenance_workers')"
 	echo "$rows entries a seal, $rounds rounds, medians"
 }
 
