@@ -13,9 +13,11 @@ extern void _PG_init(void);
 
 /* Each module that has settings defines them by one function. */
 extern void billing_define_evidence_settings(void);
+extern void billing_define_privacy_settings(void);
 
 void
 _PG_init(void)
 {
 	billing_define_evidence_settings();
+	billing_define_privacy_settings();
 }
