@@ -30,8 +30,7 @@ require_field(const char *name)
 	const PersonalField *field = personal_field(name);
 
 	if (field == NULL)
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
-				errmsg("unknown personal field \"%s\"", name),
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("there is no such personal field"),
 				errhint("Fields are address, email, phone and tax_numbers."));
 	return field;
 }
