@@ -1,6 +1,14 @@
 -- Who may read the tables of contracts and call its functions.
 
-GRANT SELECT ON billing.subscriptions, billing.subscription_phases, billing.current_subscriptions TO billing_admin, billing_operator;
+GRANT SELECT ON billing.subscriptions, billing.subscription_phases TO billing_admin, billing_operator;
+-- DROP EXTENSION CASCADE takes the view along, which calls a function of it, and leaves the tables.
+DO $$
+BEGIN
+    IF to_regclass('billing.current_subscriptions') IS NOT NULL THEN
+        GRANT SELECT ON billing.current_subscriptions TO billing_admin, billing_operator;
+    END IF;
+END
+$$;
 
 GRANT EXECUTE ON FUNCTION billing.cycles(date, integer, date, date), billing.cycle_containing(date, integer, date)
     TO billing_admin, billing_operator, billing_auditor, billing_app;
