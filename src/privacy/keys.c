@@ -7,21 +7,15 @@
 #include "postgres.h"
 #include "fmgr.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <openssl/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/guc.h"
 
 #include "core/key_ring.h"
 #include "privacy/privacy.h"
-
-#define KEY_FILE_SIZE_MAX 4096
+#include "server/key_file.h"
 
 static char *field_key_file;
 
@@ -47,56 +41,23 @@ refuse_file(const char *problem)
 					"space and 32 bytes in base 64."));
 }
 
-/* Why the file may not be used, or NULL. */
-static const char *
-key_file_problem(int file)
-{
-	struct stat status;
-	char resolved[PATH_MAX];
-	char data[PATH_MAX];
-
-	if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
-		return "it is not a regular file";
-	if (status.st_uid != geteuid())
-		return "the file does not belong to the server's user";
-	if ((status.st_mode & (S_IRWXG | S_IRWXO | S_IXUSR)) != 0)
-		return "the file's mode is neither 0600 nor 0400";
-	if (status.st_size > KEY_FILE_SIZE_MAX)
-		return "the file is too large";
-	if (realpath(field_key_file, resolved) == NULL || realpath(DataDir, data) == NULL)
-		return "the file's path cannot be resolved";
-	if (strncmp(resolved, data, strlen(data)) == 0 && resolved[strlen(data)] == '/')
-		return "the file is inside the data directory";
-	return NULL;
-}
-
 static void
 load_ring(KeyRing *ring)
 {
-	char text[KEY_FILE_SIZE_MAX];
-	ssize_t length = 0;
+	BillingKeyFile content;
 	KeyRingStatus status;
 	const char *problem;
-	int file;
 
 	if (field_key_file == NULL || field_key_file[0] == '\0')
 		ereport(
 			ERROR, errcode(ERRCODE_BILLING_NO_FIELD_KEY), errmsg("no key for personal data is configured"),
 			errhint("Set billing.field_key_file to a file with a line for each key: an id, a space and 32 "
 					"bytes in base 64 (openssl rand -base64 32)."));
-	file = open(field_key_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (file < 0)
-		refuse_file(errno == ELOOP ? "the file is a symbolic link" : "the file cannot be opened");
-	problem = key_file_problem(file);
-	if (problem == NULL)
-		length = read(file, text, sizeof(text));
-	close(file);
-	if (problem == NULL && length < 0)
-		problem = "the file cannot be read";
+	problem = billing_read_key_file(field_key_file, &content);
 	if (problem != NULL)
 		refuse_file(problem);
-	status = key_ring_parse(text, (size_t) length, ring);
-	OPENSSL_cleanse(text, sizeof(text));
+	status = key_ring_parse(content.bytes, content.length, ring);
+	billing_forget_key_file(&content);
 	if (status != KEY_RING_OK)
 		refuse_file(key_ring_status_text(status));
 }
