@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/guc.h"
 
