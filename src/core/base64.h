@@ -24,7 +24,7 @@ extern bool base64_decode(const char *text, size_t length, uint8_t *out, size_t 
  * Base 64 with the URL and filename safe alphabet (RFC 4648 5) without padding, as JWS has it (RFC 7515 2); again every
  * byte string has exactly one encoding.
  */
-#define BASE64URL_LENGTH(length) (((length) * 4 + 2) / 3)
+#define BASE64URL_LENGTH(length) (((length) *4 + 2) / 3)
 
 /* Writes BASE64URL_LENGTH(length) characters, without a zero byte after them, and returns that number. */
 extern size_t base64url_encode(const uint8_t *bytes, size_t length, char *out);
