@@ -2,8 +2,8 @@
  * Known answers, in hex: facts that others published. The numbers are the tcId of Wycheproof (C2SP/wycheproof,
  * testvectors_v1).
  */
-#ifndef BILLING_TEST_VECTORS_AEAD_H
-#define BILLING_TEST_VECTORS_AEAD_H
+#ifndef BILLING_TEST_VECTORS_WYCHEPROOF_H
+#define BILLING_TEST_VECTORS_WYCHEPROOF_H
 
 #include <stdbool.h>
 
@@ -70,6 +70,37 @@ static const struct
 	{154, false, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
 	 "505152535455565758595a5b", "", "202122232425262728292a2b2c2d2e2f", "b2061457c0759fc1749f174ee1ccadfa",
 	 "ffffffffffffffffffffffffffffffff"},
+};
+
+/* hmac_sha256_test.json, tags of 256 bits. */
+static const struct
+{
+	int number;
+	bool is_valid;
+	const char *key;
+	const char *text;
+	const char *tag;
+} hmac_sha256_vectors[] = {
+	{1, true, "1e225cafb90339bba1b24076d4206c3e79c355805d851682bc818baa4f5a7779", "",
+	 "b175b57d89ea6cb606fb3363f2538abd73a4c00b4a1386905bac809004cf1933"},
+	{2, true, "8159fd15133cd964c9a6964c94f0ea269a806fd9f43f0da58b6cd1b33d189b2a", "77",
+	 "dfc5105d5eecf7ae7b8b8de3930e7659e84c4172f2555142f1e568fc1872ad93"},
+	{28, false, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "",
+	 "d28b42096d80f45f826b44a9d5607de72496a415d3f4a1a8c88e3bb9da8dc1cb"},
+	{29, false, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 "000102030405060708090a0b0c0d0e0f", "d9b99f2709a3ca74172cbe93824c1f29b23a0c1e9c21bd851ff2d2c39dbef14e"},
+	{163, true, "a349ac0a9f9f74e48e099cc3dbf9a9c9", "",
+	 "3a8437b877b75cc08a4d8d7559a8fc6869a58c713da63d1d4b350d59b597e30c"},
+	{164, true, "ac686ba0f1a51b4ec4f0b30492b7f556", "2fa43a14ae500507deb95ab5bd32b0fe",
+	 "008532a53d0c0ab22027ae249023375374e2239b959609e8339b05a15742a675"},
+	{169, true,
+	 "8a0c46eb8a2959e39865330079763341e7439dab149694ee57e0d61ec73d947e1d5301cd974e18a5e0d1cf0d2c37e8aadd9fd58"
+	 "9d57ef32e47024a99bc3f70c077",
+	 "", "f5bfb940561fb4db73ebba49bf2e4893bb0cca618a71b7ecf6aca38231e167ea"},
+	{170, true,
+	 "2877ebb81f80334fd00516337446c5cf5ad4a3a2e197269e5b0ad1889dfe2b4b0aaa676fac55b36ce3affc7f1092ab89c53273a"
+	 "837bd5bc94d1a9d9e5b02e9856f",
+	 "ba448db88f154f775028fdecf9e6752d", "1690ed4180642899e0deb9ec2270374e8b0a484217f5a682c524316eca219b64"},
 };
 
 #endif
