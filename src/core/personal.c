@@ -21,8 +21,8 @@ struct PersonalField
 {
 	const char *name;
 	PersonalPurpose purpose;
-	const char *form;
 	int is_json;
+	const char *form;
 	PersonalStatus (*check)(const JsonNode *value);
 };
 
@@ -191,18 +191,17 @@ check_tax_numbers(const JsonNode *value)
 }
 
 static const PersonalField fields[] = {
-	{"address", PERSONAL_INVOICE,
+	{"address", PERSONAL_INVOICE, 1,
 	 "An address is a JSON object: lines (1 to 6 texts), city, postal_code and region where there are, "
-	 "country "
-	 "(ISO 3166-1, two capital letters).",
-	 1, check_address},
-	{"email", PERSONAL_CONTACT, "An e-mail address is local@domain, of at most 254 bytes.", 0, check_email},
-	{"phone", PERSONAL_CONTACT, "A phone number is 5 to 20 digits, which + - . / ( ) and spaces may part.", 0,
+	 "country (ISO 3166-1, two capital letters).",
+	 check_address},
+	{"email", PERSONAL_CONTACT, 0, "An e-mail address is local@domain, of at most 254 bytes.", check_email},
+	{"phone", PERSONAL_CONTACT, 0, "A phone number is 5 to 20 digits, which + - . / ( ) and spaces may part.",
 	 check_phone},
-	{"tax_numbers", PERSONAL_INVOICE,
+	{"tax_numbers", PERSONAL_INVOICE, 1,
 	 "Tax numbers are a JSON array of 1 to 10 objects: country (ISO 3166-1, two capital letters) and number "
 	 "(A-Z, 0-9, - . / & and spaces).",
-	 1, check_tax_numbers},
+	 check_tax_numbers},
 };
 
 const PersonalField *
