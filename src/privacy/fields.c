@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#include "access/access.h"
 #include "core/personal.h"
 #include "embedded.h"
 #include "privacy/privacy.h"
@@ -143,14 +144,18 @@ store_field(const PrivacySubject *subject, const char *field, const char *value)
 					lengthof(types), types, values, NULL);
 }
 
-/* tenant check: for a change */
 BILLING_FUNCTION(billing_set_personal_data)
 {
-	PrivacySubject subject = {privacy_argument(fcinfo, 0, "tenant"), privacy_argument(fcinfo, 1, "account")};
-	const PersonalField *field = require_field(privacy_argument(fcinfo, 2, "field"));
-	char *value = PG_ARGISNULL(3) ? NULL : canonical_value(field, PG_GETARG_TEXT_PP(3));
+	PrivacySubject subject;
+	const PersonalField *field;
+	char *value;
 
+	billing_require_tenant(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0), true);
+	subject.tenant = privacy_argument(fcinfo, 0, "tenant");
+	subject.account = privacy_argument(fcinfo, 1, "account");
+	field = require_field(privacy_argument(fcinfo, 2, "field"));
 	subject.purpose = personal_purpose_name(personal_field_purpose(field));
+	value = PG_ARGISNULL(3) ? NULL : canonical_value(field, PG_GETARG_TEXT_PP(3));
 	billing_spi_connect();
 	privacy_lock_account(subject.tenant, subject.account);
 	if (value == NULL)
@@ -202,14 +207,16 @@ read_fields(const char *tenant, const char *account, bool restricted)
 	return object.data;
 }
 
-/* tenant check */
 BILLING_FUNCTION(billing_personal_data)
 {
-	char *tenant = privacy_argument(fcinfo, 0, "tenant");
-	char *account = privacy_argument(fcinfo, 1, "account");
 	MemoryContext caller = CurrentMemoryContext;
+	char *tenant;
+	char *account;
 	char *object;
 
+	billing_require_tenant(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0), false);
+	tenant = privacy_argument(fcinfo, 0, "tenant");
+	account = privacy_argument(fcinfo, 1, "account");
 	billing_spi_connect();
 	require_account(tenant, account);
 	object = MemoryContextStrdup(caller, read_fields(tenant, account, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2)));

@@ -4,13 +4,13 @@ CREATE FUNCTION billing.set_personal_data(tenant text, account text, field text,
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_set_personal_data';
 COMMENT ON FUNCTION billing.set_personal_data(text, text, text, text) IS
-'Stores a personal field of an account, encrypted, in the place of what was there; NULL takes it away. field and value: email, a text; phone, a text; address, JSON {"lines": [..], "city", "postal_code", "region", "country"}, of which postal_code and region may be missing; tax_numbers, JSON [{"country", "number"}, ..]. Countries are ISO 3166-1 alpha-2. Errors, none of which shows the value: MB400 unknown field or malformed value; MB440 account; MB470 the key file cannot be used; MB471 no key is configured; MB473 the subject was erased; MB425.';
+'Stores a personal field of an account, encrypted, in the place of what was there; NULL takes it away. field and value: email, a text; phone, a text; address, JSON {"lines": [..], "city", "postal_code", "region", "country"}, of which postal_code and region may be missing; tax_numbers, JSON [{"country", "number"}, ..]. Countries are ISO 3166-1 alpha-2. Errors, none of which shows the value: MB400 unknown field or malformed value; MB401, MB403, MB440 not a session of the tenant that may change things; MB440 account; MB470 the key file cannot be used; MB471 no key is configured; MB473 the subject was erased; MB425.';
 
 CREATE FUNCTION billing.personal_data(tenant text, account text DEFAULT 'main', restricted boolean DEFAULT false) RETURNS jsonb
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_personal_data';
 COMMENT ON FUNCTION billing.personal_data(text, text, boolean) IS
-'The personal fields of an account, decrypted: an object with a member for each that is stored. restricted: after an erasure also those that are kept only because the law says so, for who must see them (a copy of an invoice, a tax audit). Errors: MB400 an argument is null; MB440 account; MB470 the key file cannot be used, or the key is not in it; MB471 no key is configured; MB472 a ciphertext is not what was stored there; MB425.';
+'The personal fields of an account, decrypted: an object with a member for each that is stored. restricted: after an erasure also those that are kept only because the law says so, for who must see them (a copy of an invoice, a tax audit). Errors: MB400 an argument is null; MB401, MB440 not a session of the tenant; MB440 account; MB470 the key file cannot be used, or the key is not in it; MB471 no key is configured; MB472 a ciphertext is not what was stored there; MB425.';
 
 CREATE FUNCTION billing.erase_subject(tenant text, account text, reason text, today date DEFAULT (now() AT TIME ZONE 'UTC')::date,
                                       keep_years integer DEFAULT 10) RETURNS jsonb
