@@ -88,6 +88,32 @@ SELECT billing.erase_subject('bolt', 'main', 'asked');
 SELECT count(*) FROM billing.personal_fields;
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
+-- Who has a tenant: its own, and another one is as one that does not exist.
+SET ROLE billing_app;
+SELECT billing.personal_data('bolt');
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT billing.grant_tenant_role(session_user::text, 'bolt', 'app') \g /dev/null
+SET ROLE billing_app;
+SELECT billing.personal_data('bolt');
+SELECT billing.set_personal_data('bolt', 'main', 'email', NULL);
+SELECT billing.personal_data('acme');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.personal_data('nobody');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.personal_data('acme', 'nothing', true);
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.set_personal_data('acme', 'main', 'birthday', 'x');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.personal_data(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT count(*) FROM billing.erasures;
+RESET ROLE;
+SELECT billing.revoke_tenant_role(session_user::text), billing.grant_tenant_role(session_user::text, 'bolt', 'tenant') \g /dev/null
+SET ROLE billing_app;
+SELECT billing.set_personal_data('bolt', 'main', 'email', NULL);
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
 SET ROLE billing_operator;
 SELECT billing.personal_data('bolt');
 SELECT count(*) FROM billing.data_keys;

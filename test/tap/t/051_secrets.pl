@@ -17,7 +17,9 @@ my $keys = File::Temp->newdir;
 my $wrapping = join '', map { chr(33 + $_ * 5 % 90) } 1 .. 32;
 append_to_file("$keys/field.keys", 'k1 ' . encode_base64($wrapping, '') . "\n");
 system_or_bail('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', "$keys/signing.pem");
-chmod 0600, "$keys/field.keys", "$keys/signing.pem" or die;
+my $token_key = join '', map { chr(34 + $_ * 7 % 90) } 1 .. 32;
+append_to_file("$keys/token.keys", 'h1 HS256 ' . encode_base64($token_key, '') . "\n");
+chmod 0600, "$keys/field.keys", "$keys/signing.pem", "$keys/token.keys" or die;
 my $pem = slurp_file("$keys/signing.pem");
 my ($der) = map { decode_base64($_) } $pem =~ /-----\n(.*)\n-----/s;
 
@@ -37,6 +39,7 @@ my %canary = (
 	'the tax number' => $number,
 	'the reason' => $reason,
 	'the token' => $signature,
+	'the key of tokens' => $token_key,
 	'the wrapping key' => $wrapping,
 	'the signing key' => substr($der, -32),
 );
@@ -45,6 +48,7 @@ my $node = billing_node(
 	'secrets',
 	shared_preload_libraries => "'billing'",
 	'billing.field_key_file' => "'$keys/field.keys'",
+	'billing.token_key_file' => "'$keys/token.keys'",
 	'billing.signing_key_file' => "'$keys/signing.pem'",
 	'billing.log_origin' => "'gpu.example'");
 
@@ -168,6 +172,20 @@ foreach my $statement ("SET billing.token = '$token'", "SET SESSION \"billing\".
 	local $ENV{PGOPTIONS} = "-c billing.token=$token";
 	run('SELECT 1/0');
 }
+
+# Tokens that hold: issued, used, changed, under a key that is not there.
+my $issued = run("SELECT billing.issue_token('acme')");
+like($issued, qr/^eyJ[\w-]+\.[\w-]+\.[\w-]+$/, 'a token is issued');
+($canary{'the issued token'}) = $issued =~ /\.([\w-]+)$/;
+(my $changed = $issued) =~ s/\.\K([\w-])([\w-]+)$/$2$1/;
+($canary{'the changed token'}) = $changed =~ /\.([\w-]+)$/;
+foreach my $given ($issued, $changed, $token, substr($issued, 0, -3), "$issued.x")
+{
+	run("SET billing.token = '$given'; SET ROLE billing_app; SELECT billing.current_tenant(); SELECT billing.personal_data('acme'); SELECT billing.personal_data('bolt'); SELECT count(*) FROM billing.erasures");
+	run("SELECT set_config('billing.token', '$given', false); SET ROLE billing_app; SELECT " . set('email', $email) . "; SELECT 1/0");
+}
+run("SELECT billing.issue_token('acme', 'owner'); SELECT billing.issue_token('acme', valid_for => '1 day'); SELECT billing.issue_token('acme'), 1 / (random() * 0)::integer");
+run("SELECT billing.issue_token('acme')::integer");
 
 # Keys: used, missing, changed.
 run('SELECT * FROM billing.seal(true)');
