@@ -66,11 +66,15 @@ refuse_token(TokenStatus status)
 static TokenStatus
 verify_token(const char *token, size_t length)
 {
-	const TokenKeys *keys = access_keys();
+	static const TokenKeys no_keys;
 	const char *database = get_database_name(MyDatabaseId);
+	TextSpan audience = {database, strlen(database)};
+	int64 now = unix_seconds_of(GetCurrentTimestamp());
 
-	return token_verify((TextSpan){token, length}, keys, unix_seconds_of(GetCurrentTimestamp()),
-						(TextSpan){database, strlen(database)}, &seen.claims);
+	/* What is no token is told without the file. */
+	if (token_verify((TextSpan){token, length}, &no_keys, now, audience, &seen.claims) == TOKEN_MALFORMED)
+		return TOKEN_MALFORMED;
+	return token_verify((TextSpan){token, length}, access_keys(), now, audience, &seen.claims);
 }
 
 static void
