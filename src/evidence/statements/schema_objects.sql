@@ -10,17 +10,18 @@ WITH relation AS (
            format('%s %s %s %s %s %s', p.polname, p.polcmd, p.polpermissive, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
                   ARRAY(SELECT r::regrole::text COLLATE "C" FROM unnest(p.polroles) AS r ORDER BY 1)) AS line
       FROM pg_policy p
-), trait AS (
+), trait AS MATERIALIZED ( -- once, and not for each partition
     SELECT t.tgrelid AS relid, format('trigger %s %s', t.tgenabled, pg_get_triggerdef(t.oid)) AS line
       FROM pg_trigger t
       JOIN pg_proc f ON f.oid = t.tgfoid
+      JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = 'billing'::regnamespace
      WHERE NOT (t.tgisinternal AND t.tgenabled = 'O' AND f.pronamespace = 'pg_catalog'::regnamespace AND f.proname ^@ 'RI_FKey_')
     UNION ALL
     SELECT p.relid, format('policy %s', p.line) FROM policy p
     UNION ALL
-    SELECT r.ev_class, format('rule %s', pg_get_ruledef(r.oid)) FROM pg_rewrite r
+    SELECT c.oid, format('rule %s', pg_get_ruledef(r.oid)) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE c.relnamespace = 'billing'::regnamespace
     UNION ALL
-    SELECT c.oid, format('row security %s %s', c.relrowsecurity, c.relforcerowsecurity) FROM pg_class c
+    SELECT c.oid, format('row security %s %s', c.relrowsecurity, c.relforcerowsecurity) FROM pg_class c WHERE c.relnamespace = 'billing'::regnamespace
 ), partition AS (
     SELECT c.oid AS relid, c.relname, p.oid AS parent, p.relname AS parent_name
       FROM pg_class c
