@@ -21,6 +21,7 @@ INSERT INTO billing.daily_counts (day, tenant_id, account_id, meter_id, dimensio
 SELECT '2024-01-05', t, 'main', 'a-calls', '{}', n, 1, '2024-01-05Z', 1 FROM unnest('{alpha,beta}'::text[]) WITH ORDINALITY AS x (t, n);
 SELECT billing.rate_batch('2024-02-01', 'alpha', 'beta') \g /dev/null
 SELECT * FROM billing.invoice_batch('2024-02-01', 'alpha', 'beta', billing.uuid_v7(), true) \g /dev/null
+SELECT billing.erase_subject(t, 'main', 'asked', '2024-02-02') FROM unnest('{alpha,beta}'::text[]) AS t \g /dev/null
 SELECT max(number) FILTER (WHERE tenant_id = 'alpha') AS alpha_number, max(number) FILTER (WHERE tenant_id = 'beta') AS beta_number,
        max(invoice_id::text) FILTER (WHERE tenant_id = 'beta') AS beta_invoice
   FROM billing.invoices WHERE tenant_id IN ('alpha', 'beta') \gset
