@@ -130,9 +130,34 @@ is_in_iban(const CardText *text, const CardCandidate *candidate)
 	return false;
 }
 
+static bool
+is_uuid(const CardText *text, size_t start)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (start > text->length || text->length - start < sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; form[i] != '\0'; i++)
+	{
+		char byte = text->bytes[start + i];
+		char letter = (char) (byte | 0x20);
+
+		if (form[i] == '-' ? byte != '-' : !is_ascii_digit(byte) && (letter < 'a' || letter > 'f'))
+			return false;
+	}
+	return true;
+}
+
+/* Its first groups or its last. */
+static bool
+is_in_uuid(const CardText *text, const CardCandidate *candidate)
+{
+	return is_uuid(text, candidate->start) || (candidate->end >= 36 && is_uuid(text, candidate->end - 36));
+}
+
 bool
 card_is_part(const CardText *text, const CardCandidate *candidate)
 {
 	return is_in_word(text, candidate) || is_telephone(text, candidate) || is_fraction(text, candidate) ||
-		   is_in_iban(text, candidate);
+		   is_in_uuid(text, candidate) || is_in_iban(text, candidate);
 }

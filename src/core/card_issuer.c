@@ -92,17 +92,18 @@ card_has_issuer(const CardCandidate *candidate)
 }
 
 static bool
-is_one_of_a_kind(const CardCandidate *candidate)
+is_known_grouping(const CardCandidate *candidate)
 {
-	static const uint8_t kinds[][4] = {{8, 8}, {4, 8, 4}, {6, 10}, {6, 13}};
+	static const uint8_t known[][4] = {{8, 8},	{4, 8, 4}, {4, 4, 8}, {8, 4, 4},
+									   {4, 12}, {12, 4},   {6, 10},	  {6, 13}};
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 	{
 		unsigned n = 0;
 
-		while (n < candidate->groups && n < 4 && kinds[i][n] == candidate->group[n])
+		while (n < candidate->groups && n < 4 && known[i][n] == candidate->group[n])
 			n++;
-		if (n == candidate->groups && (n == 4 || kinds[i][n] == 0))
+		if (n == candidate->groups && (n == 4 || known[i][n] == 0))
 			return true;
 	}
 	return false;
@@ -133,7 +134,7 @@ card_is_grouped(const CardCandidate *candidate)
 	bool fours = candidate->group[0] == 4;
 	unsigned last = candidate->groups - 1;
 
-	if (candidate->groups == 1 || is_one_of_a_kind(candidate) || is_spaced_out(candidate))
+	if (candidate->groups == 1 || is_known_grouping(candidate) || is_spaced_out(candidate))
 		return true;
 	if (candidate->group[0] < 4 || candidate->group[0] > 6 || candidate->group[last] > 7)
 		return false;

@@ -182,4 +182,6 @@ INSERT INTO billing.currencies (currency, name, exponent, numeric_code) VALUES
     ('ZMW', 'Zambian kwacha', 2, 967),
     ('ZWG', 'Zimbabwe Gold', 2, 924);
 
+SELECT billing.refuse_cards_in('currencies', 'name');
+
 GRANT SELECT ON billing.currencies TO billing_admin, billing_operator, billing_app;
