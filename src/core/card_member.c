@@ -66,6 +66,8 @@ is_code_or_number(const CardText *text)
 {
 	unsigned digits = 0;
 
+	if (!card_has_digits(text->bytes, text->length, CARD_CODE_DIGITS_MIN))
+		return false;
 	for (size_t position = 0; position < text->length;)
 	{
 		CardCharacter character = card_character(text, position);

@@ -163,7 +163,7 @@ typedef struct FreeColumn
 
 /* The column that holds one, or NULL. */
 static const FreeColumn *
-column_with_card(FunctionCallInfo fcinfo, CardFinding *finding)
+column_with_card(FunctionCallInfo fcinfo, Jsonb *dimensions, Jsonb *attribution, CardFinding *finding)
 {
 	static const FreeColumn columns[] = {{"event_id", 2, false},	   {"tenant_id", 0, false},
 										 {"meter_id", 1, false},	   {"account_id", 3, false},
@@ -174,8 +174,9 @@ column_with_card(FunctionCallInfo fcinfo, CardFinding *finding)
 	{
 		if (PG_ARGISNULL(columns[i].argument))
 			continue;
-		*finding = columns[i].is_json ? billing_card_in_jsonb(PG_GETARG_JSONB_P(columns[i].argument))
-									  : billing_card_in_text(PG_GETARG_TEXT_PP(columns[i].argument));
+		*finding = columns[i].is_json
+					   ? billing_card_in_jsonb(columns[i].argument == 5 ? dimensions : attribution)
+					   : billing_card_in_text(PG_GETARG_TEXT_PP(columns[i].argument));
 		if (*finding != CARD_NONE)
 			return &columns[i];
 	}
@@ -184,20 +185,21 @@ column_with_card(FunctionCallInfo fcinfo, CardFinding *finding)
 
 BILLING_FUNCTION(billing_is_usage)
 {
+	Jsonb *dimensions = JSONB_OR_NULL(5);
+	Jsonb *attribution = JSONB_OR_NULL(6);
 	CardFinding finding;
-	const FreeColumn *column = column_with_card(fcinfo, &finding);
+	const FreeColumn *column = column_with_card(fcinfo, dimensions, attribution, &finding);
 
 	/* First: when the answer is false, PostgreSQL quotes the row. */
 	if (column != NULL)
 		billing_refuse_card(column->name, finding);
-	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(2), NUMERIC_OR_NULL(4), JSONB_OR_NULL(5), JSONB_OR_NULL(6)) ==
-				   NULL);
+	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(2), NUMERIC_OR_NULL(4), dimensions, attribution) == NULL);
 }
 
 BILLING_FUNCTION(billing_usage_card)
 {
 	CardFinding finding;
-	const FreeColumn *column = column_with_card(fcinfo, &finding);
+	const FreeColumn *column = column_with_card(fcinfo, JSONB_OR_NULL(5), JSONB_OR_NULL(6), &finding);
 
 	if (column == NULL)
 		PG_RETURN_NULL();
