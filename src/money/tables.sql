@@ -183,5 +183,6 @@ INSERT INTO billing.currencies (currency, name, exponent, numeric_code) VALUES
     ('ZWG', 'Zimbabwe Gold', 2, 924);
 
 SELECT billing.refuse_cards_in('currencies', 'name');
+SELECT billing.make_audited('currencies');
 
 GRANT SELECT ON billing.currencies TO billing_admin, billing_operator, billing_app;
