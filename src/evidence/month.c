@@ -12,6 +12,7 @@
 
 #include "embedded.h"
 #include "evidence/evidence.h"
+#include "server/card.h"
 
 typedef struct Month
 {
@@ -154,6 +155,7 @@ BILLING_FUNCTION(billing_evidence_month)
 	Month month;
 	text *document;
 
+	billing_refuse_card_arguments(fcinfo);
 	billing_spi_connect();
 	month = month_argument(fcinfo);
 	document = stored_month(&month);

@@ -18,6 +18,7 @@
 #include "audit/audit.h"
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
+#include "server/card.h"
 
 static const char *const FIND_INVOICE =
 	"SELECT i.tenant_id, i.invoice_id, i.invoice_date, i.status FROM billing.invoices i"
@@ -64,6 +65,7 @@ invoice_find_argument(FunctionCallInfo fcinfo, int reference, int tenant)
 {
 	Datum tenant_id = PG_ARGISNULL(tenant) ? (Datum) 0 : PG_GETARG_DATUM(tenant);
 
+	billing_refuse_card_arguments(fcinfo);
 	if (PG_ARGISNULL(reference))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the invoice is null"));
 	return find_invoice(PG_GETARG_DATUM(reference), PG_ARGISNULL(tenant) ? NULL : &tenant_id);

@@ -8,6 +8,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
 #include "server/card.h"
@@ -164,20 +165,51 @@ BILLING_FUNCTION(billing_refuse_card_jsonb)
 	PG_RETURN_BOOL(true);
 }
 
-BILLING_FUNCTION(billing_refuse_card_texts)
+static CardFinding
+card_in_texts(ArrayType *values)
 {
-	ArrayType *values = PG_GETARG_ARRAYTYPE_P(1);
 	Datum *elements;
 	bool *nulls;
 	int count;
+	CardFinding finding = CARD_NONE;
 
 	deconstruct_array(values, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count && finding == CARD_NONE; i++)
+		if (!nulls[i])
+			finding = billing_card_in_text(DatumGetTextPP(elements[i]));
+	return finding;
+}
+
+BILLING_FUNCTION(billing_refuse_card_texts)
+{
+	CardFinding finding = card_in_texts(PG_GETARG_ARRAYTYPE_P(1));
+
+	if (finding != CARD_NONE)
+		billing_refuse_card(text_to_cstring(PG_GETARG_TEXT_PP(0)), finding);
+	PG_RETURN_BOOL(true);
+}
+
+void
+billing_refuse_card_arguments(FunctionCallInfo fcinfo)
+{
+	Oid *types;
+	int count;
+
+	get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
 	for (int i = 0; i < count; i++)
 	{
-		CardFinding finding = nulls[i] ? CARD_NONE : billing_card_in_text(DatumGetTextPP(elements[i]));
+		CardFinding finding = CARD_NONE;
 
+		if (PG_ARGISNULL(i))
+			continue;
+		if (types[i] == TEXTOID)
+			finding = billing_card_in_text(PG_GETARG_TEXT_PP(i));
+		else if (types[i] == TEXTARRAYOID)
+			finding = card_in_texts(PG_GETARG_ARRAYTYPE_P(i));
+		else if (types[i] == JSONBOID)
+			finding = billing_card_in_jsonb(PG_GETARG_JSONB_P(i));
 		if (finding != CARD_NONE)
-			billing_refuse_card(text_to_cstring(PG_GETARG_TEXT_PP(0)), finding);
+			billing_refuse_card(psprintf("argument %d of %s", i + 1, get_func_name(fcinfo->flinfo->fn_oid)),
+								finding);
 	}
-	PG_RETURN_BOOL(true);
 }

@@ -5,6 +5,7 @@
 #define BILLING_CARD_H
 
 #include "core/card.h"
+#include "fmgr.h"
 #include "utils/jsonb.h"
 
 /* CARD_NONE, or what a value holds. */
@@ -16,6 +17,9 @@ extern void billing_refuse_card(const char *what, CardFinding finding) pg_attrib
 
 /* Raises MB422 with a message that is made already. */
 extern void billing_raise_card(const char *message) pg_attribute_noreturn();
+
+/* For entries whose errors quote what was given: raises MB422 when an argument (text, text[] or jsonb) holds one. */
+extern void billing_refuse_card_arguments(FunctionCallInfo fcinfo);
 
 /* "a card number" or the like. */
 extern const char *billing_card_text(CardFinding finding);
