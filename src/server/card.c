@@ -5,11 +5,13 @@
 #include "fmgr.h"
 
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 
 #include "server/card.h"
 #include "server/server.h"
@@ -189,6 +191,22 @@ BILLING_FUNCTION(billing_refuse_card_texts)
 	PG_RETURN_BOOL(true);
 }
 
+/* Functions of billing name all their arguments. */
+static const char *
+argument_name(Oid function, int argument)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid *types;
+	char **names;
+	char *modes;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	get_func_arg_info(tuple, &types, &names, &modes);
+	ReleaseSysCache(tuple);
+	return names != NULL ? names[argument] : "an argument";
+}
+
 void
 billing_refuse_card_arguments(FunctionCallInfo fcinfo)
 {
@@ -209,7 +227,6 @@ billing_refuse_card_arguments(FunctionCallInfo fcinfo)
 		else if (types[i] == JSONBOID)
 			finding = billing_card_in_jsonb(PG_GETARG_JSONB_P(i));
 		if (finding != CARD_NONE)
-			billing_refuse_card(psprintf("argument %d of %s", i + 1, get_func_name(fcinfo->flinfo->fn_oid)),
-								finding);
+			billing_refuse_card(argument_name(fcinfo->flinfo->fn_oid, i), finding);
 	}
 }
