@@ -319,24 +319,23 @@ changed_columns(TupleDesc descriptor, const AuditTuple *before, const AuditTuple
 	return any ? changed : NULL;
 }
 
+/* `known` is before, or after when there is none: a key does not change, and if it did, the row is found by the one it had. */
 static void
-audit_tuples(AuditTable *table, TupleDesc descriptor, const AuditTuple *before, const AuditTuple *after)
+audit_tuples(AuditTable *table, TupleDesc descriptor, AuditRow row, const AuditTuple *known,
+			 const AuditTuple *before, const AuditTuple *after)
 {
-	const AuditTuple *present = after != NULL ? after : before;
-	AuditRow row = {.object_type = table->name};
 	bool *wanted = NULL;
 
-	row.action = before == NULL ? "create" : after == NULL ? "remove" : "change";
 	if (before != NULL && after != NULL)
 	{
 		wanted = changed_columns(descriptor, before, after);
 		if (wanted == NULL)
 			return;
 	}
+	row.object_type = table->name;
+	row.object_key = to_object(table, descriptor, known, table->is_key);
 	if (table->tenant >= 0)
-		row.tenant = present->values[table->tenant];
-	/* A key does not change; if it did, the row is found by the one it had. */
-	row.object_key = to_object(table, descriptor, before != NULL ? before : after, table->is_key);
+		row.tenant = known->values[table->tenant];
 	if (before != NULL)
 		row.before = to_object(table, descriptor, before, wanted);
 	if (after != NULL)
@@ -375,13 +374,13 @@ BILLING_FUNCTION(billing_audit_change)
 	descriptor = RelationGetDescr(trigger->tg_relation);
 	first = take_apart(trigger->tg_trigtuple, descriptor);
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		audit_tuples(table, descriptor, NULL, &first);
+		audit_tuples(table, descriptor, (AuditRow){"create"}, &first, NULL, &first);
 	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-		audit_tuples(table, descriptor, &first, NULL);
+		audit_tuples(table, descriptor, (AuditRow){"remove"}, &first, &first, NULL);
 	else
 	{
 		second = take_apart(trigger->tg_newtuple, descriptor);
-		audit_tuples(table, descriptor, &first, &second);
+		audit_tuples(table, descriptor, (AuditRow){"change"}, &first, &first, &second);
 	}
 	PG_RETURN_POINTER(NULL);
 }
