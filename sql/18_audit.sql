@@ -58,6 +58,7 @@ SELECT set_config('application_name', 'pool 4242 4242 4242 4242', true);
 SELECT billing.create_product('by setting');
 SELECT set_config('application_name', 'pool', true);
 SELECT billing.create_product('with a name');
+SELECT count(*) >= 4 AS admins_read FROM billing.audit_log;
 RESET ROLE;
 SELECT n.by_session, n.acting_role, l.application_name, n.object_key FROM pg_temp.news n JOIN billing.audit_log l USING (audit_id) ORDER BY n.audit_id;
 

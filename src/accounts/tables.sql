@@ -37,5 +37,3 @@ COMMENT ON COLUMN billing.accounts.created_at IS 'When it was created.';
 SELECT billing.refuse_cards_in('legal_entities', 'legal_entity_id', 'name');
 SELECT billing.refuse_cards_in('accounts', 'tenant_id', 'account_id', 'name');
 SELECT billing.make_audited(t) FROM unnest('{legal_entities,accounts}'::text[]) AS t;
-
-GRANT SELECT ON billing.legal_entities, billing.accounts TO billing_admin, billing_operator;

@@ -60,7 +60,9 @@ token_subject(void)
 	fmgr_info(function, &info);
 	InitFunctionCallInfoData(*call, &info, 0, InvalidOid, NULL, NULL);
 	subject = FunctionCallInvoke(call);
-	return call->isnull ? (Datum) 0 : subject;
+	if (call->isnull || billing_card_in_text(DatumGetTextPP(subject)) != CARD_NONE)
+		return (Datum) 0;
+	return subject;
 }
 
 static void

@@ -39,4 +39,4 @@ COMMENT ON COLUMN billing.audit_log.client_address IS 'Where it connected from; 
 COMMENT ON COLUMN billing.audit_log.log_xid IS 'Transaction that wrote it, offset added.';
 
 SELECT billing.make_append_only('audit_log');
-SELECT billing.make_audited('incarnations');
+SELECT billing.make_audited(t) FROM unnest('{incarnations,tenant_roles}'::text[]) AS t;

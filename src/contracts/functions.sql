@@ -33,6 +33,7 @@ DECLARE
     terms        record;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_subscribe(starts, ends, anchor, trial_days);
     answer := billing.begin_call(tenant, 'subscribe', idempotency_key,
         jsonb_build_object('plan', plan, 'starts', starts, 'account', account, 'anchor', anchor, 'ends', ends, 'trial_days', trial_days,
@@ -64,6 +65,7 @@ DECLARE
     day    date;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
     day := billing.change_day(agreed.starts, agreed.anchor, agreed.period_months, effective, at, today);
@@ -94,6 +96,7 @@ DECLARE
     day    date;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
     day := billing.change_day(agreed.starts, agreed.anchor, agreed.period_months, effective, at, today);
@@ -121,6 +124,7 @@ DECLARE
     latest billing.subscription_phases;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_day('today', today);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
@@ -162,6 +166,7 @@ DECLARE
 BEGIN
     PERFORM billing.require_installed();
     PERFORM billing.refuse_card('tenant', tenant);
+    PERFORM billing.require_tenant(tenant, false);
     PERFORM billing.check_day('day', day);
     SELECT * INTO agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
     IF NOT FOUND THEN
@@ -172,9 +177,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.subscription_status(text, uuid, date) IS
 'How a subscription stands on a UTC day, by what is agreed now: pending (not begun), trialing, active, cancelled (covered, and an end is set), ended. Errors: MB400, MB417 day, MB425, MB445 subscription.';
-
-GRANT EXECUTE ON FUNCTION billing.subscribe(text, text, date, text, text, date, integer, integer, text),
-    billing.change_plan(text, uuid, text, date, text, integer, date), billing.cancel_subscription(text, uuid, date, text, date),
-    billing.resume_subscription(text, uuid, date) TO billing_admin, billing_app;
-GRANT EXECUTE ON FUNCTION billing.subscription_status(text, uuid, date) TO billing_admin, billing_app, billing_operator, billing_auditor;
-GRANT EXECUTE ON FUNCTION billing.status_on(date, date, date, date) TO billing_admin, billing_operator, billing_auditor;

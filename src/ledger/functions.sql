@@ -48,6 +48,7 @@ CREATE FUNCTION billing.balance(tenant text, currency text, ledger_account text 
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, false);
     RETURN (SELECT coalesce(sum(CASE WHEN e.debit_account = balance.ledger_account THEN e.amount_minor ELSE -e.amount_minor END), 0)::bigint
                    * CASE (SELECT a.normal_side FROM billing.ledger_accounts a WHERE a.ledger_account = balance.ledger_account)
                      WHEN 'debit' THEN 1 WHEN 'credit' THEN -1 END
@@ -58,6 +59,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.balance(text, text, text, text) IS
 'Balance of one ledger account of a tenant account in one currency, in minor units, positive on its normal side: receivable is what the customer owes on finalized invoices. NULL for an unknown ledger account. Errors: MB425.';
-
-GRANT EXECUTE ON FUNCTION billing.post_entry(text, text, bigint, text, text, text, date, text), billing.reverse_entry(text, uuid, text, date) TO billing_operator;
-GRANT EXECUTE ON FUNCTION billing.balance(text, text, text, text) TO billing_operator, billing_auditor;

@@ -43,6 +43,7 @@ DECLARE
     opening timestamptz := coalesce(open_allocation.opened_at, now());
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_text('allocation', allocation);
     SELECT * INTO known FROM billing.allocations a WHERE a.tenant_id = tenant AND a.allocation_id = allocation;
     IF NOT FOUND THEN
@@ -138,6 +139,7 @@ DECLARE
 BEGIN
     PERFORM billing.require_installed();
     PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('allocation', allocation);
+    PERFORM billing.require_tenant(tenant, true);
     SELECT * INTO known FROM billing.allocations a WHERE a.tenant_id = tenant AND a.allocation_id = allocation FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB447', MESSAGE = format('unknown allocation "%s" of tenant "%s"', allocation, tenant);
@@ -162,7 +164,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.close_allocation(text, text, timestamptz) IS 'Ends an allocation and records the rest of its usage. True when it was open, false when it was closed before at the same time, or none was given. closed_at: NULL is now(); opened and closed at the same instant it leaves no usage. Errors: MB409 closed before at another time, or as billing.accrue_allocations(); MB417 before it was opened, or before what is recorded already; MB424 month without partition; MB425; MB447 unknown allocation.';
-
-GRANT EXECUTE ON FUNCTION billing.open_allocation(text, text, text, numeric, timestamptz, jsonb, text), billing.close_allocation(text, text, timestamptz)
-    TO billing_app, billing_operator;
-GRANT EXECUTE ON FUNCTION billing.accrue_allocations(timestamptz) TO billing_operator;

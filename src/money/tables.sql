@@ -184,5 +184,3 @@ INSERT INTO billing.currencies (currency, name, exponent, numeric_code) VALUES
 
 SELECT billing.refuse_cards_in('currencies', 'name');
 SELECT billing.make_audited('currencies');
-
-GRANT SELECT ON billing.currencies TO billing_admin, billing_operator, billing_app;

@@ -10,7 +10,7 @@
 
 /* CARD_NONE, or what a value holds. */
 extern CardFinding billing_card_in_text(const text *value);
-extern CardFinding billing_card_in_jsonb(Jsonb *value);
+extern CardFinding billing_card_in_jsonb(Jsonb *document);
 
 /* Raises MB422: `what` (a column or an argument) holds that. Neither the row nor the statement gets into the log. */
 extern void billing_refuse_card(const char *what, CardFinding finding) pg_attribute_noreturn();

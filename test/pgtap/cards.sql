@@ -24,7 +24,7 @@ INSERT INTO reviewed VALUES
     ('entry_types', NULL, 'written by install() only'),
     ('incarnations', 'system_identifier', 'of the cluster'), ('idempotency_keys', 'operation', 'names a function'),
     ('idempotency_keys', 'response', 'ids that were given out'), ('audit_log', NULL, 'from audited tables, roles and a setting that is looked into'),
-    ('currencies', 'currency', 'CHECK: a letter and at most 15 capitals, digits and _'), ('meters', 'aggregation', 'enumerated'),
+    ('tenant_roles', 'role', 'enumerated'), ('currencies', 'currency', 'CHECK: a letter and at most 15 capitals, digits and _'), ('meters', 'aggregation', 'enumerated'),
     ('plan_versions', 'status', 'enumerated'), ('charges', 'price', 'CHECK is_price: keys of ours, and decimals'),
     ('legal_entities', 'country', 'CHECK: two letters'), ('legal_entities', 'invoice_series', 'CHECK: 12 characters'),
     ('legal_entities', 'time_zone', 'one that the server knows'),
