@@ -11,6 +11,7 @@
 #include "utils/syscache.h"
 
 #include "access/access.h"
+#include "server/card.h"
 
 /* Who works for all tenants. */
 static const char *const staff_roles[] = {"billing_owner", "billing_admin", "billing_operator",
@@ -82,6 +83,8 @@ require_identity(void)
 static void
 refuse_tenant(const text *tenant)
 {
+	if (billing_card_in_text(tenant) != CARD_NONE)
+		billing_refuse_card("tenant", CARD_NUMBER);
 	ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ACCOUNT),
 			errmsg("unknown tenant \"%s\"", text_to_cstring(tenant)),
 			errhint("Create its account: billing.create_account(tenant, name => ...)."));

@@ -43,6 +43,7 @@ const EvidenceKind evidence_kinds[] = {
 	 SQL_EVIDENCE_LEAVES_ERASURE,
 	 2,
 	 {{"tenant_id", "text COLLATE \"C\""}, {"erasure_id", "uuid"}}},
+	{"audit_event", SQL_EVIDENCE_LEAVES_AUDIT_EVENT, 1, {{"audit_id", "uuid"}}},
 	{"checkpoint", SQL_EVIDENCE_LEAVES_CHECKPOINT, 1, {{"seal_no", "bigint"}}},
 	{NULL, NULL, 0, {{NULL, NULL}}},
 };

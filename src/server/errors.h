@@ -64,6 +64,9 @@
 /* There is no such transition from the present state. */
 #define ERRCODE_BILLING_WRONG_STATE BILLING_SQLSTATE('4', '2', '1')
 
+/* A text or document holds a card number or a card's security code. */
+#define ERRCODE_BILLING_CARD_NUMBER BILLING_SQLSTATE('4', '2', '2')
+
 /* UPDATE, DELETE or TRUNCATE of what is append-only. */
 #define ERRCODE_BILLING_APPEND_ONLY BILLING_SQLSTATE('4', '2', '3')
 
