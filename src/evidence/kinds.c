@@ -39,6 +39,10 @@ const EvidenceKind evidence_kinds[] = {
 	 {{"tenant_id", "text COLLATE \"C\""}, {"invoice_id", "uuid"}, {"sequence", "integer"}}},
 	{"signing_key", SQL_EVIDENCE_LEAVES_SIGNING_KEY, 1, {{"key_no", "integer"}}},
 	{"schema", SQL_EVIDENCE_LEAVES_SCHEMA, 1, {{"fingerprint_no", "integer"}}},
+	{"retention_action",
+	 SQL_EVIDENCE_LEAVES_RETENTION_ACTION,
+	 2,
+	 {{"table_name", "text COLLATE \"C\""}, {"month", "date"}}},
 	{"checkpoint", SQL_EVIDENCE_LEAVES_CHECKPOINT, 1, {{"seal_no", "bigint"}}},
 	{NULL, NULL, 0, {{NULL, NULL}}},
 };
