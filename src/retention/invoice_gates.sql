@@ -15,11 +15,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
     ), line AS MATERIALIZED (
         SELECT * FROM billing.retention_lines(today)
     ), billed AS (
-        SELECT n.tenant_id, n.subscription_id, n.plan_id, n.version, n.charge_id, n.period_start, sum(n.amount_minor) AS billed_minor
+        SELECT n.tenant_id, n.subscription_id, n.plan_id, n.version, n.charge_id, n.period_start,
+               sum(n.amount_minor) FILTER (WHERE i.status <> 'draft') AS billed_minor, bool_or(i.status = 'draft') AS is_drafted
           FROM (SELECT DISTINCT l.tenant_id, l.subscription_id, l.plan_id, l.version, l.charge_id, l.period_start FROM line l) AS l
           JOIN billing.invoice_lines n USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
           JOIN billing.invoices i USING (invoice_date, tenant_id, invoice_id)
-         WHERE i.status NOT IN ('draft', 'void')
+         WHERE i.status <> 'void'
          GROUP BY n.tenant_id, n.subscription_id, n.plan_id, n.version, n.charge_id, n.period_start
     )
     SELECT d.table_name, d.month, 'unrated', min(format('charge "%s" of tenant "%s" from %s', u.charge_id, u.tenant_id, u.period_start))
@@ -31,10 +32,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
                                                            coalesce(b.billed_minor, 0), l.amount_minor))
       FROM line l
       LEFT JOIN billed b USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
-     WHERE l.amount_minor <> coalesce(b.billed_minor, 0)
+     WHERE l.amount_minor <> coalesce(b.billed_minor, 0) AND b.is_drafted IS NOT TRUE
      GROUP BY l.table_name, l.month
 $$;
-COMMENT ON FUNCTION billing.retention_rating_gates(date) IS 'Internal: unrated: rating would still change a line whose period overlaps the month. uninvoiced: what a line comes to is not what finalized invoices bill of it.';
+COMMENT ON FUNCTION billing.retention_rating_gates(date) IS 'Internal: unrated: rating would still change a line whose period overlaps the month. uninvoiced: what a line comes to is not what finalized invoices bill of it, and no draft does.';
 
 CREATE FUNCTION billing.retention_invoice_gates(today date) RETURNS TABLE (table_name text, month date, gate text, example text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$

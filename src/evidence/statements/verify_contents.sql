@@ -33,7 +33,7 @@ SELECT NULL::bigint AS seal_no, v.problem
         SELECT 'no fingerprint of tables and functions is recorded' WHERE NOT EXISTS (SELECT FROM ONLY billing.schema_fingerprints)
         UNION ALL
         -- A month is gone by a retention action, and none else: below the first that was not dropped each has one, and none is there.
-        SELECT CASE WHEN a.month IS NULL THEN format('table "%s" is closed before %s, and no retention action says so', t.table_name, to_char(t.dropped_before, 'YYYY-MM'))
+        SELECT CASE WHEN a.month IS NULL OR t.dropped_before > a.month + interval '1 month' THEN format('table "%s" is closed before %s, and no retention action says so', t.table_name, to_char(t.dropped_before, 'YYYY-MM'))
                     ELSE format('retention dropped month %s of table "%s", which is not closed', to_char(a.month, 'YYYY-MM'), a.table_name) END
           FROM (SELECT * FROM ONLY billing.partitioned_tables WHERE dropped_before IS NOT NULL) AS t
           FULL JOIN (SELECT table_name, max(month) AS month FROM ONLY billing.retention_actions GROUP BY table_name) AS a USING (table_name)
