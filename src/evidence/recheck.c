@@ -82,7 +82,8 @@ BILLING_FUNCTION(billing_bundle_problem)
 	else
 		check_bytes(bundle, &expected, &verdict);
 	if (verdict.is_machine)
-		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("bundle could not be checked: %s", verdict.text));
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY),
+				errmsg("bundle could not be checked: %s", verdict.text));
 	if (verdict.outcome == VERDICT_VALID)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(

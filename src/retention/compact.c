@@ -52,10 +52,11 @@ parts_digest(DateADT month)
 	Datum value = DateADTGetDatum(month);
 	bool isnull;
 
-	billing_spi_run(billing_sql_fill("SELECT billing.merkle_agg(billing.leaf_hash(@canon@) ORDER BY u.tenant_id, "
-									 "u.window_no) FROM billing.usage_window_parts u WHERE u.month = $1",
-									 "@canon@", SQL_METERING_USAGE_PART_CANON),
-					1, types, &value, NULL);
+	billing_spi_run(
+		billing_sql_fill("SELECT billing.merkle_agg(billing.leaf_hash(@canon@) ORDER BY u.tenant_id, "
+						 "u.window_no) FROM billing.usage_window_parts u WHERE u.month = $1",
+						 "@canon@", SQL_METERING_USAGE_PART_CANON),
+		1, types, &value, NULL);
 	return SPI_datumTransfer(billing_spi_value(0, 1, &isnull), false, -1);
 }
 
@@ -82,11 +83,13 @@ refuse_difference(void)
 	int64 differences = DatumGetInt64(billing_spi_value(0, 1, &isnull));
 
 	if (differences > 0)
-		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
-				errmsg("what is kept of a month does not give what was counted of it"),
-				errdetail(INT64_FORMAT " windows or counts differ, one of them: %s.", differences,
-						  billing_spi_text(0, 2)),
-				errhint("SELECT * FROM billing.replay_count_sync() tells what does not hold. Nothing was dropped."));
+		ereport(
+			ERROR, errcode(ERRCODE_BILLING_INTERNAL),
+			errmsg("what is kept of a month does not give what was counted of it"),
+			errdetail(INT64_FORMAT " windows or counts differ, one of them: %s.", differences,
+					  billing_spi_text(0, 2)),
+			errhint(
+				"SELECT * FROM billing.replay_count_sync() tells what does not hold. Nothing was dropped."));
 }
 
 BILLING_FUNCTION(billing_check_windows)

@@ -48,8 +48,9 @@ is_closed(const char *table, DateADT day)
 	bool closed;
 
 	billing_spi_connect();
-	closed = billing_spi_run("SELECT FROM billing.partitioned_tables WHERE table_name = $1 AND $2 < dropped_before",
-							 lengthof(types), types, values, NULL) > 0;
+	closed = billing_spi_run(
+				 "SELECT FROM billing.partitioned_tables WHERE table_name = $1 AND $2 < dropped_before",
+				 lengthof(types), types, values, NULL) > 0;
 	billing_spi_finish();
 	return closed;
 }

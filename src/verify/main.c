@@ -150,7 +150,8 @@ check_document(const Arguments *arguments, Document *document, DigestContext *di
 	if (report->key_was_given && !input_read_key(arguments->key, &trusted, verdict))
 		return false;
 	for (size_t i = 0; i < document->count; i++)
-		if (!check_bundle_log(&document->bundles[i], report->key_was_given ? &trusted : NULL, digest, verdict))
+		if (!check_bundle_log(&document->bundles[i], report->key_was_given ? &trusted : NULL, digest,
+							  verdict))
 			return false;
 	if (!check_kept(arguments, digest, &document_newest(document)->facts, report, verdict))
 		return false;
