@@ -219,8 +219,8 @@ attack('a month that is gone made again', qr/partition usage_records_${year}_01 
 
 # What was changed before is not laundered by a drop.
 $node->safe_psql('postgres', 'CREATE DATABASE changed TEMPLATE postgres');
-value("ALTER TABLE billing.$there DISABLE TRIGGER USER; UPDATE billing.$there SET quantity = quantity + 1 WHERE event_id = 'calls3' AND tenant_id = 'acme'; ALTER TABLE billing.$there ENABLE ALWAYS TRIGGER refuse_change", 'changed');
 value("SELECT billing.make_retention_bundles('" . ($year + 2) . "-04-01')", 'changed');
+value("ALTER TABLE billing.$there DISABLE TRIGGER USER; UPDATE billing.$there SET quantity = quantity + 1 WHERE event_id = 'calls3' AND tenant_id = 'acme'; ALTER TABLE billing.$there ENABLE ALWAYS TRIGGER refuse_change", 'changed');
 my (undef, $out, $error) = $node->psql('changed', "CALL billing.apply_retention('" . ($year + 2) . "-04-01')");
 like($error, qr/WARNING:  usage_records of $next-02-01 stays: what is kept of a month does not give what was counted of it/, 'usage changed after it was counted is not dropped');
 is(value("SELECT to_regclass('billing.$there') IS NOT NULL", 'changed'), 't', 'it is still there');
