@@ -41,7 +41,7 @@ $$;
 COMMENT ON FUNCTION billing.describe_month(text, date) IS 'Internal: rows of a month, first and last key, and the root over them by key (NULL for usage, whose parts have it).';
 
 CREATE FUNCTION billing.detach_month(relation text, month date, action text, digest bytea) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET intervalstyle = postgres AS $$
 DECLARE
     child     text := billing.partition_name(relation, month);
     bytes     bigint := pg_total_relation_size(format('billing.%I', child)::regclass);
@@ -50,7 +50,7 @@ BEGIN
     SELECT * INTO described FROM billing.describe_month(relation, month);
     INSERT INTO billing.retention_actions (table_name, month, action, dropped_rows, dropped_bytes, first_key, last_key, digest, keep, actor)
     SELECT relation, detach_month.month, detach_month.action, described.rows, bytes, described.first_key, described.last_key,
-           coalesce(detach_month.digest, described.digest), p.keep, session_user
+           coalesce(detach_month.digest, described.digest), p.keep::text, session_user
       FROM billing.retention_policies p WHERE p.table_name = CASE relation WHEN 'usage_window_counts' THEN 'daily_counts' ELSE relation END;
     -- Short, but nobody else may be using the table: CONCURRENTLY cannot be in a transaction, and the action must be in the same.
     EXECUTE format('ALTER TABLE billing.%I DETACH PARTITION billing.%I', relation, child);

@@ -59,7 +59,7 @@ CREATE TABLE billing.retention_actions (
     first_key      text[],
     last_key       text[],
     digest         bytea       NOT NULL CHECK (length(digest) = 32),
-    keep           interval    NOT NULL,
+    keep           text        NOT NULL,
     actor          text        NOT NULL,
     dropped_at     timestamptz NOT NULL DEFAULT now(),
     log_xid        xid8        NOT NULL DEFAULT billing.log_xid(),
@@ -75,7 +75,7 @@ COMMENT ON COLUMN billing.retention_actions.dropped_bytes IS 'Bytes on disk that
 COMMENT ON COLUMN billing.retention_actions.first_key IS 'Key of its first row, as text; NULL when it was empty.';
 COMMENT ON COLUMN billing.retention_actions.last_key IS 'Key of its last row.';
 COMMENT ON COLUMN billing.retention_actions.digest IS 'Merkle root (RFC 6962): of a compaction over the parts kept of it, by tenant and window; else over the rows that were dropped, by key.';
-COMMENT ON COLUMN billing.retention_actions.keep IS 'How long the policy said to keep it.';
+COMMENT ON COLUMN billing.retention_actions.keep IS 'How long the policy said to keep it, as an interval in PostgreSQL''s own style.';
 COMMENT ON COLUMN billing.retention_actions.actor IS 'Session user who asked for it.';
 COMMENT ON COLUMN billing.retention_actions.dropped_at IS 'When.';
 COMMENT ON COLUMN billing.retention_actions.log_xid IS 'Transaction that wrote it, offset added.';

@@ -1,6 +1,5 @@
 -- Leaves of kind retention_action: partitions that retention dropped.
 SELECT t.log_xid, t.table_name, t.month,
        billing.leaf_canon('retention_action', t.table_name, t.month, t.action, t.dropped_rows, t.dropped_bytes, array_to_json(t.first_key)::jsonb,
-                          array_to_json(t.last_key)::jsonb, t.digest, (extract(year FROM t.keep) * 12 + extract(month FROM t.keep))::bigint,
-                          extract(day FROM t.keep)::bigint, t.actor, t.dropped_at) AS canon
+                          array_to_json(t.last_key)::jsonb, t.digest, t.keep, t.actor, t.dropped_at) AS canon
   FROM ONLY billing.retention_actions t
