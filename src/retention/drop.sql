@@ -49,7 +49,7 @@ DECLARE
 BEGIN
     SELECT * INTO described FROM billing.describe_month(relation, month);
     INSERT INTO billing.retention_actions (table_name, month, action, dropped_rows, dropped_bytes, first_key, last_key, digest, keep, actor)
-    SELECT relation, detach_month.month, detach_month.action, described.rows, bytes, described.first_key, described.last_key,
+    SELECT relation, detach_month.month, detach_month.action, described.rows, bytes, to_jsonb(described.first_key), to_jsonb(described.last_key),
            coalesce(detach_month.digest, described.digest), p.keep::text, session_user
       FROM billing.retention_policies p WHERE p.table_name = CASE relation WHEN 'usage_window_counts' THEN 'daily_counts' ELSE relation END;
     -- Short, but nobody else may be using the table: CONCURRENTLY cannot be in a transaction, and the action must be in the same.

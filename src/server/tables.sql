@@ -56,8 +56,8 @@ CREATE TABLE billing.retention_actions (
     action         text        COLLATE "C" NOT NULL CHECK (action IN ('drop', 'compact and drop')),
     dropped_rows   bigint      NOT NULL CHECK (dropped_rows >= 0),
     dropped_bytes  bigint      NOT NULL CHECK (dropped_bytes >= 0),
-    first_key      text[],
-    last_key       text[],
+    first_key      jsonb,
+    last_key       jsonb,
     digest         bytea       NOT NULL CHECK (length(digest) = 32),
     keep           text        NOT NULL,
     actor          text        NOT NULL,
@@ -72,7 +72,7 @@ COMMENT ON COLUMN billing.retention_actions.month IS 'The month that was dropped
 COMMENT ON COLUMN billing.retention_actions.action IS 'drop; or compact and drop, when usage_window_parts and usage_window_counts keep what of it is needed.';
 COMMENT ON COLUMN billing.retention_actions.dropped_rows IS 'Rows it had.';
 COMMENT ON COLUMN billing.retention_actions.dropped_bytes IS 'Bytes on disk that were given back, indexes included.';
-COMMENT ON COLUMN billing.retention_actions.first_key IS 'Key of its first row, as text; NULL when it was empty.';
+COMMENT ON COLUMN billing.retention_actions.first_key IS 'Key of its first row, an array of strings; NULL when it was empty.';
 COMMENT ON COLUMN billing.retention_actions.last_key IS 'Key of its last row.';
 COMMENT ON COLUMN billing.retention_actions.digest IS 'Merkle root (RFC 6962): of a compaction over the parts kept of it, by tenant and window; else over the rows that were dropped, by key.';
 COMMENT ON COLUMN billing.retention_actions.keep IS 'How long the policy said to keep it, as an interval in PostgreSQL''s own style.';
