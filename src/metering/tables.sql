@@ -250,5 +250,3 @@ SELECT billing.make_append_only('usage_window_parts');
 SELECT billing.make_append_only('usage_window_counts');
 SELECT billing.make_append_only('count_windows');
 SELECT billing.make_append_only('count_sync_checkpoint_events');
-
--- What COPY may fill in; the rest has defaults. Rows that do not resolve are set aside by the next sync.
