@@ -56,7 +56,7 @@ COMMENT ON FUNCTION billing.digest(integer) IS 'The last signed checkpoint that 
 CREATE FUNCTION billing.evidence(invoice text, tenant text DEFAULT NULL) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off SET jit = off SET row_security = off
 AS 'MODULE_PATHNAME', 'billing_evidence';
-COMMENT ON FUNCTION billing.evidence(text, text) IS 'The evidence bundle of a finalized invoice (doc/bundle.md): canonical JSON that recomputes its total offline and proves every row of it in the signed log. Made by the first call, and the same bytes for ever. invoice: number or invoice_id. Errors: MB400, MB421 a draft; MB446 no such invoice; MB454 its finalization is in no signed checkpoint yet; MB500 rows were changed since; MB425.';
+COMMENT ON FUNCTION billing.evidence(text, text) IS 'The evidence bundle of a finalized invoice (doc/bundle.md): canonical JSON that recomputes its total offline and proves every row of it in the signed log. Made by the first call, and the same bytes for ever. invoice: number or invoice_id. Errors: MB400, MB421 a draft; MB446 no such invoice; MB454 its finalization is in no signed checkpoint yet; MB460 it draws on daily counts that retention dropped before it was made; MB500 rows were changed since; MB425.';
 
 CREATE FUNCTION billing.evidence_month(tenant text, month date) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_sort = off SET jit = off SET row_security = off

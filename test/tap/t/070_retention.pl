@@ -190,6 +190,13 @@ is(value("SELECT billing.make_retention_bundles('" . ($year + 2) . "-05-01') > 0
 is(value("SET client_min_messages = warning; CALL billing.apply_retention('" . ($year + 2) . "-05-01')", 'restored'), '4', 'restored: and go');
 is_clean('restored and dropped', 'restored');
 
+# Bundles are there before counts go. An invoice made anew afterwards can have none, and that is said.
+value("SELECT billing.void_invoice(number, 'wrong') FROM billing.invoices WHERE tenant_id = 'acme' AND invoice_date = '$year-03-01'", 'restored');
+value("CALL billing.run_invoices('" . ($year + 2) . "-03-15', finalize => true)", 'restored');
+value('SELECT billing.seal()', 'restored');
+my $anew = value("SELECT invoice_id FROM billing.invoice_lines WHERE tenant_id = 'acme' AND charge_id = 'calls' AND period_start = '$year-02-01' ORDER BY invoice_date DESC LIMIT 1", 'restored');
+like(($node->psql('restored', "\\set VERBOSITY verbose\nSELECT billing.evidence('$anew')"))[2], qr/MB460: daily counts that the invoice draws on are dropped/, 'an invoice of counts that are gone has no bundle');
+
 # ---- what a superuser takes ----
 sub attack
 {
