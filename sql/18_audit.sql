@@ -42,7 +42,7 @@ SELECT create_product('found by search_path');
 RESET search_path;
 SELECT billing.rotate_signing_key('PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW');
 SELECT action, call, object_type, before, after - '{created_at,starts,subscription_id,tenant_id,account_id,anchor,currency,period_months,version,position,filter,in_advance,prorate,price,price_hash,name,unit,dimensions,aggregation,log_xid,registered_at}'::text[] AS after
-  FROM (SELECT action, call, object_type, before - '{plan_hash,log_xid,price_hash,price,created_at,subscription_id}'::text[] AS before, after - '{plan_hash,published_at,adopted_at}'::text[] AS after, audit_id FROM pg_temp.news) AS n ORDER BY audit_id;
+  FROM (SELECT action, call, object_type, before - '{plan_hash,log_xid,price_hash,price,created_at,subscription_id}'::text[] AS before, after - '{plan_hash,published_at,adopted_at,made}'::text[] AS after, audit_id FROM pg_temp.news) AS n ORDER BY audit_id;
 INSERT INTO seen SELECT audit_id FROM pg_temp.news;
 
 -- Who: the role in force outside of the call, whatever a transaction pooler sets; a definer function of the user's counts as its caller.

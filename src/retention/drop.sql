@@ -70,6 +70,7 @@ DECLARE
     dropped bigint;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.check_text('table', relation);
     PERFORM billing.check_day('month', month);
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'MB427', MESSAGE = 'a month cannot be dropped in this transaction', DETAIL = 'Its isolation level is not READ COMMITTED.';

@@ -20,6 +20,7 @@ DECLARE
     days   integer;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.check_text('policy', policy);
     SELECT * INTO before FROM billing.retention_policies p WHERE p.table_name = policy FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('unknown retention policy "%s"', coalesce(policy, 'null')),
@@ -50,6 +51,9 @@ DECLARE
     hold uuid := billing.uuid_v7();
 BEGIN
     PERFORM billing.require_installed();
+    IF tenant IS NOT NULL THEN
+        PERFORM billing.check_text('tenant', tenant);
+    END IF;
     PERFORM billing.check_text('reason', reason, 2000);
     IF tenant IS NOT NULL AND NOT EXISTS (SELECT FROM billing.accounts a WHERE a.tenant_id = tenant) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB440', MESSAGE = format('unknown tenant "%s"', tenant);

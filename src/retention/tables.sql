@@ -71,3 +71,6 @@ COMMENT ON COLUMN billing.legal_holds.released_at IS 'When; NULL while it stands
 
 INSERT INTO billing.stage_locks VALUES ('retention');
 SELECT billing.make_append_only('retention_decisions');
+SELECT billing.refuse_cards_in('retention_decisions', 'reason');
+SELECT billing.refuse_cards_in('legal_holds', 'tenant_id', 'reason');
+SELECT billing.make_audited(t) FROM unnest('{retention_policies,legal_holds}'::text[]) AS t;

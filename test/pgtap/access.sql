@@ -200,7 +200,7 @@ INSERT INTO calls VALUES
     ($$SELECT billing.preview_invoices('@', '2024-02-01')$$, false, true),
     (format($$SELECT billing.evidence(%L, '@')$$, :'alpha_number'), false, false),
     (format($$SELECT billing.evidence_csv(%L, '@')$$, :'alpha_number'), false, false),
-    ($$SELECT billing.set_personal_data('@', 'main', 'email', 'a@example.org')$$, true, true),
+    ($$SELECT billing.set_personal_data('@', 'main', 'phone', '+49 30 123456')$$, true, true),
     ($$SELECT billing.personal_data('@')$$, false, true),
     ($$SELECT billing.evidence_month('@', '2024-01-01')$$, false, false);
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
