@@ -23,6 +23,11 @@
 	PG_FUNCTION_INFO_V1(name);                                                                               \
 	Datum name(PG_FUNCTION_ARGS)
 
+/* What a background worker runs, named by bgw_function_name. */
+#define BILLING_WORKER(name)                                                                                 \
+	extern BILLING_EXPORT void name(Datum main_arg);                                                         \
+	void name(Datum main_arg)
+
 /* ---- spi.c: set-based SQL from C ---- */
 
 /* Connects SPI; refuses with MB425 when billing.install() has not run. Pair with billing_spi_finish(). */
@@ -73,6 +78,9 @@ extern void billing_require_installed(void);
 
 /* The UTC day of an instant. */
 extern DateADT billing_utc_day(TimestampTz instant);
+
+/* Whether `table` has the partition of a month. */
+extern bool billing_has_partition(const char *table, int year, int month);
 
 /* Raises MB424 with its hint when `table` has no partition for the month of `day`, MB417 for an infinite day. */
 extern void billing_require_partition(const char *table, DateADT day);

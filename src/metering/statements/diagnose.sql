@@ -5,6 +5,7 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
        u.occurred_at AS old_occurred_at, u.corrects_event_id AS old_corrects_event_id,
        CASE WHEN e.corrects_event_id IS NULL AND u.corrects_event_id IS NULL AND u.occurred_at = coalesce(e.given_at, u.occurred_at)
              AND (u.account_id, u.quantity, u.dimensions) = (e.account_id, e.quantity, e.dimensions) THEN NULL -- recorded as given, now or before
+            WHEN billing.usage_card(e.tenant_id, e.meter_id, e.event_id, e.account_id, e.quantity, e.dimensions, e.attribution, e.correlation_id, e.corrects_event_id) IS NOT NULL THEN 'card'
             WHEN e.tenant_id IS NULL OR e.meter_id IS NULL OR e.event_id IS NULL THEN 'missing'
             WHEN a.tenant_id IS NULL THEN CASE WHEN EXISTS (SELECT FROM billing.accounts o WHERE o.tenant_id = e.tenant_id) THEN 'account' ELSE 'tenant' END
             WHEN m.meter_id IS NULL THEN 'meter'
@@ -14,7 +15,8 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
             WHEN NOT EXISTS (SELECT FROM billing.subscriptions s
                               WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id
                                 AND s.starts <= e.usage_day AND (s.ends IS NULL OR s.ends > e.usage_day)) THEN 'subscription'
-            WHEN NOT billing.has_usage_partition(e.occurred_at) THEN 'partition'
+            WHEN NOT billing.has_usage_partition(e.occurred_at)
+            THEN CASE WHEN e.usage_day < (SELECT t.dropped_before FROM billing.partitioned_tables t WHERE t.table_name = 'usage_records') THEN 'closed' ELSE 'partition' END
             WHEN e.corrects_event_id IS NOT NULL AND NOT EXISTS (
                  SELECT FROM billing.usage_records c
                   WHERE c.usage_day = e.usage_day AND c.tenant_id = e.tenant_id AND c.meter_id = e.meter_id AND c.event_id = e.corrects_event_id
@@ -34,6 +36,7 @@ SELECT * FROM checked WHERE reason IS NOT NULL ORDER BY index LIMIT 1
 SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.message, r.detail, r.hint
   FROM first f
   JOIN LATERAL (VALUES
+    ('card', 'MB422', billing.usage_card(f.tenant_id, f.meter_id, f.event_id, f.account_id, f.quantity, f.dimensions, f.attribution, f.correlation_id, f.corrects_event_id), NULL, NULL),
     ('missing', 'MB400', 'tenant, meter and event_id must be given', NULL, NULL),
     ('tenant', 'MB440', format('unknown tenant "%s"', f.tenant_id), NULL, 'Create its account: billing.create_account(tenant, name => ...).'),
     ('account', 'MB440', format('unknown account "%s" of tenant "%s"', f.account_id, f.tenant_id), NULL, 'Create it: billing.create_account(tenant, name => ..., account => ...).'),
@@ -50,6 +53,8 @@ SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.mess
      'Subscribe it, or give the time at which the event happened.'),
     ('partition', 'MB424', format('table "usage_records" has no partition for %s', to_char(f.usage_day, 'YYYY-MM')), NULL,
      format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.usage_day, 'YYYY-MM-01'), to_char(f.day_start AT TIME ZONE 'UTC' + interval '1 month', 'YYYY-MM-01'))),
+    ('closed', 'MB424', format('month %s of table "usage_records" is closed', to_char(f.usage_day, 'YYYY-MM')),
+     'Retention dropped it: what was recorded of it stands as it was counted, and nobody can tell any more whether this event was.', NULL),
     ('corrected', 'MB449', format('unknown event "%s" to correct', f.corrects_event_id), 'A correction has the tenant, meter and UTC day of the event it names.',
      format('The correction is on %s.', to_char(f.usage_day, 'YYYY-MM-DD'))),
     ('conflict', 'MB409', format('event "%s" was recorded with other content', f.event_id),

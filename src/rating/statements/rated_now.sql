@@ -16,13 +16,15 @@ WITH newest AS (
                                     ORDER BY l.period_start DESC LIMIT 1)
            GROUP BY r.period_start) AS n ON true
      WHERE s.tenant_id BETWEEN $2 AND $3 AND s.starts <= $1
-), subscriptions AS (
-    -- Rate again from the newest rated period on, or from the earliest day whose counts changed since. Rating never goes
-    -- back: a day before one already rated up to is taken as that one.
-    SELECT n.*, greatest($1, n.rated_on) AS rate_to,
-           (SELECT cycle_start FROM billing.cycle_containing(n.anchor, n.period_months,
-               greatest(n.starts, least(coalesce(n.period_start, n.starts), changed.first_day)))) AS rate_from
+), reopened AS (
+    -- Rate again from the newest rated period on, or from the earliest day whose counts changed since.
+    SELECT n.*,
+           (SELECT CASE WHEN cycle_start < closed.before THEN cycle_end ELSE cycle_start END
+              FROM billing.cycle_containing(n.anchor, n.period_months,
+               greatest(n.starts, closed.before, least(coalesce(n.period_start, n.starts), changed.first_day)))) AS rate_from
       FROM newest n
+     -- A period that began before the first month whose counts are still there is rated for good.
+     CROSS JOIN (SELECT t.dropped_before AS before FROM billing.partitioned_tables t WHERE t.table_name = 'daily_counts') AS closed
      CROSS JOIN LATERAL (
           SELECT min(e.first_day) AS first_day
             FROM billing.count_sync_checkpoint_events e
@@ -37,6 +39,13 @@ WITH newest AS (
                                          AND l.subscription_id = r.subscription_id AND l.plan_id = r.plan_id
                                          AND l.version = r.version AND l.charge_id = r.charge_id
                                          AND l.revision > r.revision))
+), subscriptions AS (
+    -- Rating never goes back: a day before one that any of these periods is rated up to is taken as that one. The newest
+    -- period alone does not tell: a fee of the one before, due when it closes, may have been rated later.
+    SELECT o.*, greatest($1, (SELECT max(r.rated_on) FROM billing.rated_lines r
+                               WHERE r.tenant_id = o.tenant_id AND r.subscription_id = o.subscription_id
+                                 AND r.period_start >= o.rate_from)) AS rate_to
+      FROM reopened o
 ), segments AS (
     -- A period, cut where a phase begins or ends.
     SELECT s.tenant_id, s.subscription_id, s.account_id, s.currency, s.exponent, s.rate_to,
