@@ -8,7 +8,6 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use File::Temp;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -23,7 +22,8 @@ our $foreign_mark = qr/bravo|charlie/;
 
 # Calls that give a tenant rows, @ being the tenant; each is a session of its own. A new table gets its rows by a call here...
 our @tenant_calls = (
-	q{SELECT billing.create_account('@', name => 'word-@')},
+	q{SELECT billing.create_account('@', name => 'word-@'), billing.create_account('@', name => 'word-@', account => 'lab')},
+	q{SELECT billing.set_personal_data('@', 'main', 'email', 'word-@' || chr(64) || 'mail.example')},
 	q{SELECT billing.subscribe('@', plan => 'h-pro', starts => '2024-01-01', idempotency_key => 'word-@')},
 	q{SELECT billing.record_usage('@', 'h-calls', 'event-@', 7, '2024-01-05Z', attribution => '{"note":"word-@"}', correlation_id => 'word-@')},
 	q{SELECT billing.open_allocation('@', 'pod-@', 'h-held', 1, '2024-01-06Z')},
@@ -43,7 +43,8 @@ our @last_tenant_calls = (
 # ...or a row made by its columns' types, and by these: "table.column" => SQL expression, @ being the tenant. The owner
 # writes it, without the foreign keys.
 our %column_value = (
-	'usage_set_aside.meter_id' => q{'h-calls'},
+	'usage_set_aside.meter_id' => q{'h-calls'}, 'erasures.reason_hash' => q{sha256('@')}, 'usage_window_parts.month' => q{date '2024-01-01'},
+	'usage_window_parts.rows_range' => q{'\x00' || sha256('@')}, 'usage_window_parts.counts_range' => q{'\x00' || sha256('@')},
 );
 our %type_value = (
 	text => q{'word-@'}, uuid => 'gen_random_uuid()', bytea => q{sha256('@')}, date => q{date '2024-01-05'}, boolean => 'false',
@@ -80,15 +81,15 @@ sub print_counts
 sub hostile_node
 {
 	my ($name) = @_;
-	my $keys = File::Temp->newdir(CLEANUP => 0);
+	my $keys = PostgreSQL::Test::Utils::tempdir();
 	system_or_bail('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', "$keys/signing.pem");
 	my $secret = `openssl rand -base64 32`;
 	append_to_file("$keys/token.keys", "test HS256 $secret");
-	chmod 0600, "$keys/signing.pem", "$keys/token.keys";
+	append_to_file("$keys/field.keys", 'test ' . `openssl rand -base64 32`);
+	chmod 0600, map { "$keys/$_" } qw(signing.pem token.keys field.keys);
 	my %config = ('billing.token_key_file' => "'$keys/token.keys'", 'billing.log_origin' => "'example.org'",
-		'billing.signing_key_file' => "'$keys/signing.pem'", max_prepared_transactions => 5, log_min_messages => 'fatal', log_min_error_statement => 'panic');
+		'billing.signing_key_file' => "'$keys/signing.pem'", 'billing.field_key_file' => "'$keys/field.keys'", max_prepared_transactions => 5, log_min_messages => 'fatal', log_min_error_statement => 'panic');
 	my $node = billing_node($name, %config);
-	$node->{hostile_keys} = $keys;
 	$node->safe_psql('postgres', q{
 		SELECT billing.ensure_partitions('2024-01-01', '2024-06-01');
 		SELECT billing.create_meter('h-calls', unit => 'call'), billing.create_meter('h-held', unit => 's');
