@@ -8,11 +8,19 @@ SELECT billing.fingerprint('coverage_event', tenant_id, event_id, device_id::pg_
 $$;
 COMMENT ON FUNCTION billing.coverage_event_hash(text, text, uuid, text, text, date, date) IS 'Internal: row_hash of a row of device_coverage_ledger, of what makes it the same event: billing.fingerprint() of coverage_event, tenant, event id, device, type, plan, both days as days since 1970-01-01.';
 
+CREATE FUNCTION billing.coverage_floor() RETURNS date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))
+      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'billing.coverage_daily_state'::regclass
+$$;
+COMMENT ON FUNCTION billing.coverage_floor() IS 'Internal: first UTC day for which there is a partition of coverage_daily_state. What reaches further back is refused when it is recorded; where a dispute does, its earlier days stay as they were counted.';
+
 CREATE FUNCTION billing.register_device(tenant text, device text, device_type text DEFAULT 'device', account text DEFAULT 'main', attestation text DEFAULT NULL,
                                         enrolled_from date DEFAULT NULL, enrolled_to date DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_register_device';
-COMMENT ON FUNCTION billing.register_device(text, text, text, text, text, date, date, text) IS 'Makes a device known, and enrolls it in its account when enrolled_from says from which UTC day on. True when it is new, false when it was registered before with the same content. device: the application''s own key, 1 to 200 characters, unique within the tenant. device_type: value of the dimension of that name. attestation: SHA-256 of its attestation, in hex. enrolled_to: first UTC day after; NULL is open. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 registered before with other content; MB417 days; MB425; MB426; MB440 tenant or account.';
+COMMENT ON FUNCTION billing.register_device(text, text, text, text, text, date, date, text) IS 'Makes a device known, and enrolls it in its account when enrolled_from says from which UTC day on. True when it is new, false when it was registered before with the same content. device: the application''s own key, 1 to 200 characters, unique within the tenant. device_type: value of the dimension of that name. attestation: SHA-256 of its attestation, in hex. enrolled_to: first UTC day after; NULL is open. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 registered before with other content; MB417 days; MB424 month without partition; MB425; MB426; MB440 tenant or account.';
 
 CREATE FUNCTION billing.register_devices(devices jsonb) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
@@ -22,7 +30,7 @@ COMMENT ON FUNCTION billing.register_devices(jsonb) IS 'Registers up to 100,000 
 CREATE FUNCTION billing.enroll_device(tenant text, device text, event_id text, enrolled_from date, enrolled_to date DEFAULT NULL, account text DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_enroll_device';
-COMMENT ON FUNCTION billing.enroll_device(text, text, text, date, date, text, text) IS 'Enrolls a device in an account for the UTC days from enrolled_from to before enrolled_to (NULL is open). It hides what was recorded before for these days. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique among the tenant''s enrollments. account: NULL is the device''s. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 the same event with other content; MB417 days; MB425; MB426; MB440 account; MB470 device.';
+COMMENT ON FUNCTION billing.enroll_device(text, text, text, date, date, text, text) IS 'Enrolls a device in an account for the UTC days from enrolled_from to before enrolled_to (NULL is open). It hides what was recorded before for these days. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique among the tenant''s enrollments. account: NULL is the device''s. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month without partition; MB425; MB426; MB440 account; MB470 device.';
 
 CREATE FUNCTION billing.withdraw_device(tenant text, device text, event_id text, withdrawn_from date, withdrawn_to date DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -32,7 +40,7 @@ COMMENT ON FUNCTION billing.withdraw_device(text, text, text, date, date) IS 'Ta
 CREATE FUNCTION billing.record_coverage(tenant text, device text, event_id text, event_type text, effective_from date, effective_to date DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_record_coverage';
-COMMENT ON FUNCTION billing.record_coverage(text, text, text, text, date, date, text) IS 'Records what becomes of a device''s coverage on the UTC days from effective_from to before effective_to (NULL is open), in the past or to come. Of the events in effect on a day the latest recorded decides. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique within the tenant for ever. event_type: cover, uncover or change_plan. plan: with cover (NULL says nothing about it) and change_plan. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month of recording without partition; MB425; MB426; MB470 device; MB472 a type that is not known, or that does not go with its plan.';
+COMMENT ON FUNCTION billing.record_coverage(text, text, text, text, date, date, text) IS 'Records what becomes of a device''s coverage on the UTC days from effective_from to before effective_to (NULL is open), in the past or to come. Of the events in effect on a day the latest recorded decides. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique within the tenant for ever. event_type: cover, uncover or change_plan. plan: with cover (NULL says nothing about it) and change_plan. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month without partition; MB425; MB426; MB470 device; MB472 a type that is not known, or that does not go with its plan.';
 
 CREATE FUNCTION billing.record_coverage(events jsonb) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off

@@ -24,7 +24,7 @@ SELECT coalesce(c.tenant_id, u.tenant_id), format('account "%s" on %s, dimension
               to_char(coalesce(c.coverage_day, u.usage_day), 'YYYY-MM-DD'), coalesce(c.dimensions, u.dimensions), coalesce(u.quantity, 0), coalesce(c.quantity, 0))
   FROM counted c
   FULL JOIN (SELECT tenant_id, usage_day, account_id, dimensions, sum(quantity) AS quantity FROM billing.usage_records
-              WHERE meter_id = 'covered_devices' AND event_id LIKE 'coverage/%' AND ($1 IS NULL OR tenant_id = $1)
+              WHERE meter_id = 'covered_devices' AND event_id LIKE 'coverage/%' AND usage_day >= (SELECT billing.coverage_floor()) AND ($1 IS NULL OR tenant_id = $1)
               GROUP BY 1, 2, 3, 4) AS u
          ON u.tenant_id = c.tenant_id AND u.usage_day = c.coverage_day AND u.account_id = c.account_id AND u.dimensions = c.dimensions
  WHERE coalesce(c.quantity, 0) <> coalesce(u.quantity, 0)
