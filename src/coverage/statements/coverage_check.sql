@@ -1,7 +1,8 @@
 -- The first coverage event that cannot be recorded as given. $1 tenants, $2 devices, $3 event ids, $4 types, $5 plans, $6 from, $7 to.
 -- One row, or none: index from 0, sqlstate, message, detail, hint.
 WITH given AS (
-SELECT g.*, d.device_id, e.first_day, billing.coverage_event_hash(g.tenant, g.event_id, d.device_id, g.event_type, g.plan, g.starts, g.ends) AS row_hash
+SELECT g.*, d.device_id, e.first_day,
+       CASE WHEN isfinite(g.starts) AND isfinite(coalesce(g.ends, g.starts)) THEN billing.coverage_event_hash(g.tenant, g.event_id, d.device_id, g.event_type, g.plan, g.starts, g.ends) END AS row_hash
   FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY AS g (tenant, device, event_id, event_type, plan, starts, ends, n)
   LEFT JOIN billing.devices d ON d.tenant_id = g.tenant AND d.device_key = g.device
   LEFT JOIN LATERAL (SELECT greatest(g.starts, min(r.enrolled_from)) AS first_day FROM billing.enrollments r
