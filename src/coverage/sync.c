@@ -57,7 +57,6 @@ coverage_statement(const char *head, const char *tail, bool probe)
 	return statement;
 }
 
-/* False when there is nothing to do before the day. */
 static void
 read_edges(DateADT through, Datum *values, char *nulls)
 {

@@ -2,7 +2,7 @@
 -- device_id, starts, ends), and ends with derived (tenant_id, device_id, coverage_day, account_id, coverage_state, plan, is_counted) of
 -- every affected day, and those of devices that share an identity with such a device.
 --
--- @fence@ stands after each look-up by device: OFFSET 0 makes it one index probe per device, nothing a join with the whole table.
+-- A fence stands after each look-up by device: with OFFSET 0 there it is one index probe per device, with nothing a join with the whole table.
 , direct AS MATERIALIZED (
 SELECT tenant_id, device_id, range_agg(daterange(starts, ends)) AS days FROM affected WHERE starts < ends GROUP BY tenant_id, device_id
 ), near AS MATERIALIZED ( -- the identities in dispute, or once so, that these devices claim

@@ -7,11 +7,11 @@ SELECT count(billing.require_partition(t.name, m.day)) AS checked
           FROM (SELECT DISTINCT date_trunc('month', starts::timestamp) AS first, (ends - 1)::timestamp AS last FROM piece) AS p
          CROSS JOIN LATERAL generate_series(p.first, p.last, interval '1 month') AS g (day)) AS m
  CROSS JOIN (VALUES ('coverage_daily_state'), ('usage_records')) AS t (name)
-), before AS (
+), before AS ( -- the sum hides the day from the index by tenant and day, by which the planner may else read all that the tenant has
 SELECT s.*
   FROM (SELECT w.tenant_id, w.device_id, lower(r.days) AS starts, upper(r.days) AS ends FROM wanted w CROSS JOIN LATERAL unnest(w.days) AS r (days)) AS w
  CROSS JOIN LATERAL (SELECT * FROM billing.coverage_daily_state s
-                      WHERE s.tenant_id = w.tenant_id AND s.device_id = w.device_id AND s.coverage_day >= w.starts AND s.coverage_day < w.ends @fence@) AS s
+                      WHERE s.tenant_id = w.tenant_id AND s.device_id = w.device_id AND s.coverage_day + 0 >= w.starts AND s.coverage_day + 0 < w.ends @fence@) AS s
  WHERE w.starts <= $7
 ), change AS MATERIALIZED (
 SELECT coalesce(n.tenant_id, o.tenant_id) AS tenant_id, coalesce(n.device_id, o.device_id) AS device_id, coalesce(n.coverage_day, o.coverage_day) AS coverage_day,

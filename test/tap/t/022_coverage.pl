@@ -396,12 +396,21 @@ my $per_day = q{SELECT day, sum(quantity) FROM billing.daily_counts WHERE tenant
 is($node->safe_psql('postgres', sprintf $per_day, 'scoped'), join("\n", map { "$_|$by_machine{$_}" } sort keys %by_machine), 'billed per day as in the file, counted here');
 is($node->safe_psql('postgres', sprintf $per_day, 'bare'), join("\n", map { "$_|" . keys %{ $by_id{$_} } } sort keys %by_id), 'in dispute: once per bare id and day');
 
-my $resolved = timed('resolve every conflict by split', $conflicts, q{SELECT count(billing.resolve_claim('bare', 'vm', identity_value, 'split', actor => 'test', reason => 'other scopes'))
-	FROM (SELECT DISTINCT identity_value FROM billing.coverage_disputes WHERE tenant_id = 'bare') AS i});
-is($resolved, $conflicts, 'resolved');
-timed('sync coverage of the resolutions', $conflicts, "SELECT * FROM billing.sync_coverage('$end')");
+# Some conflicts are resolved: these machines are counted one by one again.
+my @split = (sort grep { keys %{ $scopes{$_} } > 1 } keys %scopes)[ 0 .. min($conflicts, 1000) - 1 ];
+my %is_split = map { $_ => 1 } @split;
+my $resolved = timed('resolve conflicts by split', scalar @split, q{SELECT count(billing.resolve_claim('bare', 'vm', identity_value, 'split', actor => 'test', reason => 'other scopes'))
+	FROM (SELECT DISTINCT identity_value FROM billing.coverage_disputes WHERE tenant_id = 'bare' AND identity_value IN (} . join(',', map { sql_text($_) } @split) . ')) AS i');
+is($resolved, scalar @split, 'resolved');
+timed('sync coverage of the resolutions', scalar @split, "SELECT * FROM billing.sync_coverage('$end')");
 $node->safe_psql('postgres', $sync_counts);
-is($node->safe_psql('postgres', sprintf $per_day, 'bare'), join("\n", map { "$_|$by_machine{$_}" } sort keys %by_machine), 'which counts them all back');
+my %after;
+for my $machine (keys %seen)
+{
+	my ($id) = $machine =~ /([^,]*)$/;
+	$after{$_}{ $is_split{$id} ? $machine : $id } = 1 for keys %{ $seen{$machine} };
+}
+is($node->safe_psql('postgres', sprintf $per_day, 'bare'), join("\n", map { "$_|" . keys %{ $after{$_} } } sort keys %after), 'which counts them back');
 is(timed('replay coverage', 2 * $enrolled, 'SELECT * FROM billing.replay_coverage()'), '', 'replay finds nothing');
 
 # The cost follows what is new.
