@@ -33,6 +33,7 @@ COMMENT ON FUNCTION billing.claim_identities(jsonb) IS 'Makes up to 100,000 clai
 CREATE FUNCTION billing.resolve_claim(tenant text, identity_type text, identity_value text, "by" text, winner text DEFAULT NULL, moved_on date DEFAULT NULL,
                                       actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_resolve_claim';
 COMMENT ON FUNCTION billing.resolve_claim(text, text, text, text, text, date, text, text) IS 'Decides a dispute about an identity, for all its days. True when it was open, false when it was resolved just so before. by: merge (they are one device, known as winner: one is counted a day), split (they are several and share the identity: each is counted), or transfer (it went to winner on the UTC day moved_on, NULL is today: before, the earliest other claimant is counted, from then on the winner). winner: key of a device that claims it. actor and reason: who decided, and why; both must be given. Errors: MB400; MB417 day; MB421 not in dispute; MB425; MB426; MB471 nobody claims it, or not the winner.';
 

@@ -1,6 +1,6 @@
 -- Goes after derive.sql: puts what differs from before into coverage_daily_state, the difference it makes to the counts into usage, and
 -- the window into coverage_windows. Parameters as in sync_affected.sql, $9 the time. Returns days changed, keys whose count changed,
--- usage events written, and whether the meter sums.
+-- usage events written, and whether the meter sums. The time is in the events' ids, so that nobody can take one before.
 , month AS MATERIALIZED (
 SELECT count(billing.require_partition(t.name, m.day)) AS checked
   FROM (SELECT DISTINCT g.day::date AS day
@@ -40,7 +40,7 @@ SELECT c.tenant_id, c.coverage_day, c.account_id, jsonb_strip_nulls(jsonb_build_
 HAVING sum(c.amount) <> 0
 ), usage AS (
 INSERT INTO billing.usage_records (tenant_id, meter_id, event_id, account_id, occurred_at, quantity, dimensions, corrects_event_id)
-SELECT d.tenant_id, 'covered_devices', format('coverage/%s/%s', $1, left(encode(billing.fingerprint(d.account_id, billing.canonical_json(d.dimensions)), 'hex'), 32)) AS event_id,
+SELECT d.tenant_id, 'covered_devices', format('coverage/%s/%s', $1, left(encode(billing.fingerprint(d.account_id, billing.canonical_json(d.dimensions), EXTRACT(epoch FROM $9::timestamptz)::text), 'hex'), 32)) AS event_id,
        d.account_id, d.coverage_day::timestamp AT TIME ZONE 'UTC', d.quantity, d.dimensions,
        CASE WHEN d.quantity < 0 THEN (
             SELECT min(u.event_id) FROM billing.usage_records u

@@ -413,6 +413,15 @@ for my $machine (keys %seen)
 is($node->safe_psql('postgres', sprintf $per_day, 'bare'), join("\n", map { "$_|" . keys %{ $after{$_} } } sort keys %after), 'which counts them back');
 is(timed('replay coverage', 2 * $enrolled, 'SELECT * FROM billing.replay_coverage()'), '', 'replay finds nothing');
 
+# Rating and invoices read counts, and nothing of coverage.
+my $scans = q{SELECT pg_stat_force_next_flush(); SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_user_tables WHERE schemaname = 'billing'
+	AND relname ~ '^(coverage|device|enrollments|identity|activity)'};
+my $scans_before = $node->safe_psql('postgres', $scans);
+timed('invoices', 1, "CALL billing.run_invoices('2024-11-01', finalize => true)");
+is($node->safe_psql('postgres', $scans), $scans_before, 'invoices do not read coverage');
+cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM billing.invoices WHERE tenant_id = 'scoped' AND total_minor > 0}), '>', 0, 'and bill it');
+is($node->safe_psql('postgres', q{SELECT sum(quantity) FROM billing.invoice_lines WHERE tenant_id = 'scoped' AND NOT is_correction}), $device_days, 'every device-day once');
+
 # The cost follows what is new.
 my $some = int $device_days / 100;
 $node->safe_psql('postgres', "SELECT count(billing.record_coverage('scoped', machine, 'late/' || machine || day, 'uncover', day, day + 1)) FROM (SELECT * FROM days ORDER BY md5(machine || day) LIMIT $some) AS d");
