@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "access/access.h"
 #include "coverage/coverage.h"
 #include "embedded.h"
 
@@ -61,7 +62,6 @@ make_claims(const CoverageRows *rows)
 {
 	if (rows->count == 0)
 		return 0;
-	/* tenant check: every tenant of the rows */
 	coverage_rows_check(rows, SQL_COVERAGE_CLAIM_CHECK);
 	lock_heads(coverage_rows_array(rows, CLAIM_TENANT));
 	coverage_rows_check(rows, SQL_COVERAGE_CLAIM_CHECK);
@@ -94,6 +94,7 @@ BILLING_FUNCTION(billing_claim_identity)
 	text *status;
 	text *result;
 
+	coverage_rows_require_tenant(rows);
 	billing_spi_connect();
 	make_claims(rows);
 	status = claim_status(rows);
@@ -108,6 +109,7 @@ BILLING_FUNCTION(billing_claim_identities)
 	CoverageRows *rows = coverage_rows_from_json(&claim_shape, PG_GETARG_JSONB_P(0));
 	int64 made;
 
+	coverage_rows_require_tenant(rows);
 	billing_spi_connect();
 	made = make_claims(rows);
 	billing_spi_finish();
@@ -220,7 +222,7 @@ dispute_resolve(const Resolution *resolution)
 	Oid types[] = {TEXTOID};
 	bool is_open;
 
-	/* tenant check */
+	billing_require_tenant(DatumGetTextPP(resolution->values[RESOLVE_TENANT]), true);
 	billing_spi_connect();
 	billing_spi_run(
 		"SELECT FROM billing.identity_claim_heads WHERE tenant_id = $1 FOR UPDATE", 1, types,

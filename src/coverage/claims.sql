@@ -23,7 +23,7 @@ COMMENT ON AGGREGATE billing.chain_hash(bytea, bytea) IS 'Internal: the hash of 
 CREATE FUNCTION billing.claim_identity(tenant text, device text, identity_type text, identity_value text, claimed_on date DEFAULT NULL, actor text DEFAULT NULL, reason text DEFAULT NULL) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_claim_identity';
-COMMENT ON FUNCTION billing.claim_identity(text, text, text, text, date, text, text) IS 'Says that a device has an identity from a UTC day on (NULL is today), and returns how the claim stands: clean, disputed when another device claims it too, then that one is as well, or resolved. Claiming again changes nothing. identity_type, identity_value: 1 to 200 characters each. actor: NULL is the session''s user. Errors: MB400; MB409 claimed from another day on; MB417 day; MB425; MB426; MB470 device.';
+COMMENT ON FUNCTION billing.claim_identity(text, text, text, text, date, text, text) IS 'Says that a device has an identity from a UTC day on (NULL is today), and returns how the claim stands: clean, disputed when another device claims it too, then that one is as well, or resolved. Claiming again changes nothing. identity_type, identity_value: 1 to 200 characters each. actor: NULL is the session''s user. Errors: MB400; MB409 claimed from another day on; MB417 day; MB425; MB426; MB480 device.';
 
 CREATE FUNCTION billing.claim_identities(claims jsonb) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
@@ -35,7 +35,7 @@ CREATE FUNCTION billing.resolve_claim(tenant text, identity_type text, identity_
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_resolve_claim';
-COMMENT ON FUNCTION billing.resolve_claim(text, text, text, text, text, date, text, text) IS 'Decides a dispute about an identity, for all its days. True when it was open, false when it was resolved just so before. by: merge (they are one device, known as winner: one is counted a day), split (they are several and share the identity: each is counted), or transfer (it went to winner on the UTC day moved_on, NULL is today: before, the earliest other claimant is counted, from then on the winner). winner: key of a device that claims it. actor and reason: who decided, and why; both must be given. Errors: MB400; MB417 day; MB421 not in dispute; MB425; MB426; MB471 nobody claims it, or not the winner.';
+COMMENT ON FUNCTION billing.resolve_claim(text, text, text, text, text, date, text, text) IS 'Decides a dispute about an identity, for all its days. True when it was open, false when it was resolved just so before. by: merge (they are one device, known as winner: one is counted a day), split (they are several and share the identity: each is counted), or transfer (it went to winner on the UTC day moved_on, NULL is today: before, the earliest other claimant is counted, from then on the winner). winner: key of a device that claims it. actor and reason: who decided, and why; both must be given. Errors: MB400; MB417 day; MB421 not in dispute; MB425; MB426; MB481 nobody claims it, or not the winner.';
 
 CREATE FUNCTION billing.escalate_disputes(now timestamptz DEFAULT now()) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

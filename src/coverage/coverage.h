@@ -11,6 +11,9 @@
 #define COVERAGE_COLUMNS_MAX 8
 #define COVERAGE_BATCH_MAX 100000
 
+/* The tenant is the first column of every shape. */
+#define COVERAGE_TENANT 0
+
 /* ---- rows.c: what a call brings, by column ---- */
 
 typedef struct CoverageField
@@ -49,6 +52,9 @@ extern CoverageRows *coverage_rows_from_arguments(const CoverageShape *shape, Fu
 /* Rows of a JSON array of objects. Raises MB400, naming row and field, for what is not an array, an object, a known
  * field, or of the field's type. */
 extern CoverageRows *coverage_rows_from_json(const CoverageShape *shape, Jsonb *document);
+
+/* Every row must be of the caller's tenant, when it has only one: billing_require_tenant(). */
+extern void coverage_rows_require_tenant(const CoverageRows *rows);
 
 /* Raises the first row's problem that `check`, a statement with the shape's columns as array parameters, returns. SPI must be connected. */
 extern void coverage_rows_check(const CoverageRows *rows, const char *check);

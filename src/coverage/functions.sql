@@ -20,7 +20,7 @@ CREATE FUNCTION billing.register_device(tenant text, device text, device_type te
                                         enrolled_from date DEFAULT NULL, enrolled_to date DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_register_device';
-COMMENT ON FUNCTION billing.register_device(text, text, text, text, text, date, date, text) IS 'Makes a device known, and enrolls it in its account when enrolled_from says from which UTC day on. True when it is new, false when it was registered before with the same content. device: the application''s own key, 1 to 200 characters, unique within the tenant. device_type: value of the dimension of that name. attestation: SHA-256 of its attestation, in hex. enrolled_to: first UTC day after; NULL is open. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 registered before with other content; MB417 days; MB424 month without partition; MB425; MB426; MB440 tenant or account.';
+COMMENT ON FUNCTION billing.register_device(text, text, text, text, text, date, date, text) IS 'Makes a device known, and enrolls it in its account when enrolled_from says from which UTC day on. True when it is new, false when it was registered before with the same content. device: the application''s own key, 1 to 200 characters, unique within the tenant. device_type: value of the dimension of that name. attestation: SHA-256 of its attestation, in hex. enrolled_to: first UTC day after; NULL is open. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 registered before with other content; MB417 days; MB424 month without partition; MB401; MB403; MB425; MB426; MB440 tenant or account; MB470.';
 
 CREATE FUNCTION billing.register_devices(devices jsonb) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION billing.register_devices(jsonb) IS 'Registers up to 100,000 
 CREATE FUNCTION billing.enroll_device(tenant text, device text, event_id text, enrolled_from date, enrolled_to date DEFAULT NULL, account text DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_enroll_device';
-COMMENT ON FUNCTION billing.enroll_device(text, text, text, date, date, text, text) IS 'Enrolls a device in an account for the UTC days from enrolled_from to before enrolled_to (NULL is open). It hides what was recorded before for these days. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique among the tenant''s enrollments. account: NULL is the device''s. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month without partition; MB425; MB426; MB440 account; MB470 device.';
+COMMENT ON FUNCTION billing.enroll_device(text, text, text, date, date, text, text) IS 'Enrolls a device in an account for the UTC days from enrolled_from to before enrolled_to (NULL is open). It hides what was recorded before for these days. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique among the tenant''s enrollments. account: NULL is the device''s. plan: of its coverage, where no coverage event names one. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month without partition; MB425; MB426; MB440 account; MB480 device.';
 
 CREATE FUNCTION billing.withdraw_device(tenant text, device text, event_id text, withdrawn_from date, withdrawn_to date DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -40,7 +40,7 @@ COMMENT ON FUNCTION billing.withdraw_device(text, text, text, date, date) IS 'Ta
 CREATE FUNCTION billing.record_coverage(tenant text, device text, event_id text, event_type text, effective_from date, effective_to date DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_record_coverage';
-COMMENT ON FUNCTION billing.record_coverage(text, text, text, text, date, date, text) IS 'Records what becomes of a device''s coverage on the UTC days from effective_from to before effective_to (NULL is open), in the past or to come. Of the events in effect on a day the latest recorded decides. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique within the tenant for ever. event_type: cover, uncover or change_plan. plan: with cover (NULL says nothing about it) and change_plan. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month without partition; MB425; MB426; MB470 device; MB472 a type that is not known, or that does not go with its plan.';
+COMMENT ON FUNCTION billing.record_coverage(text, text, text, text, date, date, text) IS 'Records what becomes of a device''s coverage on the UTC days from effective_from to before effective_to (NULL is open), in the past or to come. Of the events in effect on a day the latest recorded decides. True when it is new, false when it was recorded before with the same content. event_id: the application''s own, 1 to 255 characters, unique within the tenant for ever. event_type: cover, uncover or change_plan. plan: with cover (NULL says nothing about it) and change_plan. Errors: MB400; MB409 the same event with other content; MB417 days; MB424 month without partition; MB425; MB426; MB480 device; MB482 a type that is not known, or that does not go with its plan.';
 
 CREATE FUNCTION billing.record_coverage(events jsonb) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off
@@ -74,21 +74,21 @@ DECLARE
     proved uuid;
 BEGIN
     PERFORM billing.require_installed();
-    -- tenant check
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_day('day of activity', day);
     IF proof_hash IS NULL OR length(proof_hash) <> 32 THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = 'a proof is told by its SHA-256 of 32 bytes';
     END IF;
     SELECT d.device_id INTO proved FROM billing.devices d WHERE d.tenant_id = tenant AND d.device_key = device;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'MB470', MESSAGE = format('unknown device "%s" of tenant "%s"', device, tenant);
+        RAISE EXCEPTION USING ERRCODE = 'MB480', MESSAGE = format('unknown device "%s" of tenant "%s"', device, tenant);
     END IF;
     INSERT INTO billing.activity_proofs (tenant_id, device_id, activity_day, proof_hash) VALUES (tenant, proved, day, record_activity_proof.proof_hash)
     ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION billing.record_activity_proof(text, text, bytea, date) IS 'Keeps the SHA-256 of a proof that a device was active on a UTC day (NULL is today). True when it is new. It changes nothing that is counted. Errors: MB400 hash; MB417 day; MB425; MB426; MB470 device.';
+COMMENT ON FUNCTION billing.record_activity_proof(text, text, bytea, date) IS 'Keeps the SHA-256 of a proof that a device was active on a UTC day (NULL is today). True when it is new. It changes nothing that is counted. Errors: MB400 hash; MB417 day; MB425; MB426; MB480 device.';
 
 CREATE FUNCTION billing.sync_coverage(through date DEFAULT NULL, OUT window_no bigint, OUT synced_through date, OUT days_changed bigint, OUT usage_rows bigint)
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -86,7 +86,7 @@ rows_write(const CoverageRows *rows, const char *check, const char *write)
 {
 	int64 written;
 
-	/* tenant check: every tenant of the rows */
+	coverage_rows_require_tenant(rows);
 	billing_spi_connect();
 	written = check_and_write(rows, check, write);
 	billing_spi_finish();

@@ -10,6 +10,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
+#include "access/access.h"
 #include "coverage/coverage.h"
 
 CoverageRows *
@@ -166,6 +167,18 @@ coverage_rows_from_json(const CoverageShape *shape, Jsonb *document)
 		read_row(rows, &position, &document->root);
 	error_context_stack = context.previous;
 	return rows;
+}
+
+void
+coverage_rows_require_tenant(const CoverageRows *rows)
+{
+	if (!billing_caller_is_bound())
+		return;
+	for (int row = 0; row < rows->count; row++)
+		billing_require_tenant(rows->nulls[COVERAGE_TENANT][row]
+								   ? NULL
+								   : DatumGetTextPP(rows->values[COVERAGE_TENANT][row]),
+							   true);
 }
 
 /* ---- statements over them ---- */

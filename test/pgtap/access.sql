@@ -19,6 +19,10 @@ SELECT billing.create_account(t), billing.subscribe(t, plan => 'a-pro', starts =
 -- What takes a window cannot run in a test's transaction, so the count is made by hand.
 INSERT INTO billing.daily_counts (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
 SELECT '2024-01-05', t, 'main', 'a-calls', '{}', n, 1, '2024-01-05Z', 1 FROM unnest('{alpha,beta}'::text[]) WITH ORDINALITY AS x (t, n);
+SELECT billing.register_device(t, d, enrolled_from => '2024-01-01'), billing.cover_device(t, d, d, '2024-01-05'), billing.claim_identity(t, d, 'serial', 's', '2024-01-05'),
+       billing.record_activity_proof(t, d, sha256('seen'), '2024-01-05'), billing.set_coverage_policy(t, 'hold', valid_from => '2024-01-01')
+  FROM unnest('{alpha,beta}'::text[]) AS t, unnest('{d1,d2}'::text[]) AS d \g /dev/null
+INSERT INTO billing.coverage_daily_state SELECT tenant_id, device_id, '2024-01-05', 'main', 'disputed', NULL, false, 1 FROM billing.devices WHERE tenant_id IN ('alpha', 'beta');
 SELECT billing.rate_batch('2024-02-01', 'alpha', 'beta') \g /dev/null
 SELECT * FROM billing.invoice_batch('2024-02-01', 'alpha', 'beta', billing.uuid_v7(), true) \g /dev/null
 SELECT max(number) FILTER (WHERE tenant_id = 'alpha') AS alpha_number, max(number) FILTER (WHERE tenant_id = 'beta') AS beta_number,

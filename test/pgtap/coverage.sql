@@ -85,15 +85,15 @@ SELECT r.line FROM (VALUES
     ($$register_device('c1', 'x', plan => 'p')$$, 'MB400', 'an enrollment needs the day it begins', 'a plan without enrollment'),
     ($$register_device('c1', 'x', enrolled_from => '1999-12-31')$$, 'MB424', 'table "coverage_daily_state" has no partition for 1999-12', 'before the first month'),
     ($$register_devices('[{"tenant":"c1","device":"x"},{"tenant":"c1","device":"a","device_type":"tv"}]')$$, 'MB409', 'device 1 of 2: device "a" was registered with other content', 'all or none'),
-    ($$enroll_device('c1', 'x', 'm3', '2024-02-02')$$, 'MB470', 'unknown device "x" of tenant "c1"', 'no such device'),
+    ($$enroll_device('c1', 'x', 'm3', '2024-02-02')$$, 'MB480', 'unknown device "x" of tenant "c1"', 'no such device'),
     ($$enroll_device('c1', 'a', 'm1', '2024-02-12')$$, 'MB409', 'enrollment "m1" was recorded with other content', 'another enrollment of the same id'),
     ($$enroll_device('c1', 'a', 'm3', '2024-02-12', account => 'x')$$, 'MB440', 'unknown account "x" of tenant "c1"', 'no such account'),
     ($$enroll_device('c1', 'a', 'm3', '2023-12-31')$$, 'MB424', 'table "coverage_daily_state" has no partition for 2023-12', 'before the first month'),
-    ($$record_coverage('c1', 'a', 'x', 'pause', '2024-02-02')$$, 'MB472', 'coverage event "x" is of no known type: "pause"', 'no such type'),
-    ($$record_coverage('c1', 'a', 'x', 'uncover', '2024-02-02', plan => 'p')$$, 'MB472', 'coverage event "x" uncovers and names a plan', 'a plan that is none'),
-    ($$record_coverage('c1', 'a', 'x', 'change_plan', '2024-02-02')$$, 'MB472', 'coverage event "x" names no plan to change to', 'no plan'),
+    ($$record_coverage('c1', 'a', 'x', 'pause', '2024-02-02')$$, 'MB482', 'coverage event "x" is of no known type: "pause"', 'no such type'),
+    ($$record_coverage('c1', 'a', 'x', 'uncover', '2024-02-02', plan => 'p')$$, 'MB482', 'coverage event "x" uncovers and names a plan', 'a plan that is none'),
+    ($$record_coverage('c1', 'a', 'x', 'change_plan', '2024-02-02')$$, 'MB482', 'coverage event "x" names no plan to change to', 'no plan'),
     ($$record_coverage('c1', 'a', 'x', 'cover', '2024-02-02', 'infinity')$$, 'MB417', 'coverage event "x" cannot be effective from 2024-02-02 to infinity', 'for ever is NULL'),
-    ($$record_coverage('c2', 'b', 'x', 'cover', '2024-02-02')$$, 'MB470', 'unknown device "b" of tenant "c2"', 'of another tenant'),
+    ($$record_coverage('c2', 'b', 'x', 'cover', '2024-02-02')$$, 'MB480', 'unknown device "b" of tenant "c2"', 'of another tenant'),
     ($$record_coverage('c1', 'a', 'a1', 'cover', '2024-02-02')$$, 'MB409', 'coverage event "a1" was recorded with other content', 'the same id, other days'),
     ($$record_coverage('[{"tenant":"c1","device":"a","event_id":"x","event_type":"cover","effective_from":"2024-02-02"},{"tenant":"c1","device":"a","event_id":"x","event_type":"uncover","effective_from":"2024-02-02"}]')$$,
      'MB409', 'coverage event 1 of 2: coverage event "x" was recorded with other content', 'one batch, one id, two contents'),
@@ -101,8 +101,8 @@ SELECT r.line FROM (VALUES
     ($$record_coverage('[{"tenant":"c1","device":"a","event_id":"x","event_type":"cover","effective_from":"2024-02-02","to":"x"}]')$$, 'MB400', 'coverage event 0 of 1: unknown field "to"', 'unknown'),
     ($$record_coverage('[{"tenant":"c1","device":"a","event_id":7,"event_type":"cover","effective_from":"2024-02-02"}]')$$, 'MB400', 'coverage event 0 of 1: field "event_id" must be a string', 'a number'),
     ($$record_coverage('[{"tenant":"c1","device":"a","event_id":"x","event_type":"cover","effective_from":"2024-02-30"}]')$$, '22008', 'date/time field value out of range: "2024-02-30"', 'no such day'),
-    ($$claim_identity('c1', 'x', 'serial', 'S')$$, 'MB470', 'unknown device "x" of tenant "c1"', 'nobody claims'),
-    ($$resolve_claim('c1', 'serial', 'S', 'split', actor => 'a', reason => 'r')$$, 'MB471', 'nobody of tenant "c1" claims serial "S"', 'nothing to resolve'),
+    ($$claim_identity('c1', 'x', 'serial', 'S')$$, 'MB480', 'unknown device "x" of tenant "c1"', 'nobody claims'),
+    ($$resolve_claim('c1', 'serial', 'S', 'split', actor => 'a', reason => 'r')$$, 'MB481', 'nobody of tenant "c1" claims serial "S"', 'nothing to resolve'),
     ($$set_coverage_policy('c1', 'free')$$, 'MB400', '"free" is no policy for disputes', 'no such policy'),
     ($$sync_coverage('2024-03-01')$$, 'MB427', 'coverage cannot be synced in this transaction', 'no window in a transaction that has written')
 ) AS t (call, code, message, what) CROSS JOIN LATERAL pg_temp.refuses(call, code, message, what) AS r (line);
@@ -139,7 +139,7 @@ SELECT is(pg_temp.all_runs(), 'x covered! - main 02-01..02-06; covered - main 02
 y covered! - main 02-01..02-03; covered - main 02-04..02-06; covered! - main 02-07..02-10', 'the one before, the other from the day on');
 SELECT throws_ok($$SELECT billing.resolve_claim('c3', 'serial', 'S', 'merge', 'y', actor => 'ben', reason => 'one')$$, 'MB421', 'serial "S" is not in dispute', 'what is decided stays decided');
 SELECT billing.claim_identity('c3', 'z', 'serial', 'S', '2024-02-09') \g /dev/null
-SELECT throws_ok($$SELECT billing.resolve_claim('c3', 'serial', 'S', 'merge', 'x', actor => 'ben', reason => 'one')$$, 'MB471', 'device "x" does not claim serial "S"', 'who lost it cannot win it');
+SELECT throws_ok($$SELECT billing.resolve_claim('c3', 'serial', 'S', 'merge', 'x', actor => 'ben', reason => 'one')$$, 'MB481', 'device "x" does not claim serial "S"', 'who lost it cannot win it');
 SELECT is(billing.escalate_disputes(now() + interval '23 hours'), 0, 'within its SLA') ;
 SELECT is(billing.escalate_disputes(now() + interval '24 hours'), 2, 'past it');
 SELECT is(billing.escalate_disputes(now() + interval '25 hours'), 0, 'once');

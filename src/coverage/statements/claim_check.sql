@@ -10,7 +10,7 @@ SELECT g.n, CASE WHEN btrim(g.identity_type) = '' OR length(g.identity_type) > 2
                  WHEN btrim(g.actor) = '' OR length(g.actor) > 200 THEN ARRAY['MB400', 'actor must have 1 to 200 characters, not all blank']
                  WHEN length(g.reason) > 1000 THEN ARRAY['MB400', 'reason must have at most 1000 characters']
                  WHEN NOT g.claimed_on BETWEEN '0001-01-01' AND '9999-12-31' THEN ARRAY['MB417', format('day %s is not a day of the years 1 to 9999', g.claimed_on)]
-                 WHEN g.device_id IS NULL THEN ARRAY['MB470', format('unknown device "%s" of tenant "%s"', g.device, g.tenant)]
+                 WHEN g.device_id IS NULL THEN ARRAY['MB480', format('unknown device "%s" of tenant "%s"', g.device, g.tenant)]
                  WHEN g.claimed_on <> coalesce(c.claimed_on, first_value(g.claimed_on) OVER twin)
                  THEN ARRAY['MB409', format('device "%s" claims %s "%s" from another day on', g.device, g.identity_type, g.identity_value)] END AS said
   FROM given g

@@ -7,7 +7,7 @@ SELECT g.*, d.device_id, CASE WHEN g.action = 'enroll' THEN coalesce(g.account, 
 ), problem AS (
 SELECT g.n, CASE WHEN btrim(g.event_id) = '' OR length(g.event_id) > 255 THEN ARRAY['MB400', 'event_id must have 1 to 255 characters, not all blank']
                  WHEN btrim(g.plan) = '' OR length(g.plan) > 200 THEN ARRAY['MB400', 'plan must have 1 to 200 characters, not all blank']
-                 WHEN g.device_id IS NULL THEN ARRAY['MB470', format('unknown device "%s" of tenant "%s"', g.device, g.tenant)]
+                 WHEN g.device_id IS NULL THEN ARRAY['MB480', format('unknown device "%s" of tenant "%s"', g.device, g.tenant)]
                  WHEN g.action = 'enroll' AND a.account_id IS NULL THEN ARRAY['MB440', format('unknown account "%s" of tenant "%s"', g.account_id, g.tenant)]
                  WHEN NOT (g.starts BETWEEN '0001-01-01' AND '9999-12-31' AND coalesce(g.ends, '9999-12-31') <= '9999-12-31' AND coalesce(g.ends > g.starts, true))
                  THEN ARRAY['MB417', format('device "%s" cannot be enrolled from %s to %s', g.device, g.starts, coalesce(g.ends::text, 'open'))]
