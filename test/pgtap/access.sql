@@ -203,7 +203,19 @@ INSERT INTO calls VALUES
     ($$SELECT billing.preview_invoices('@', '2024-02-01')$$, false, true),
     (format($$SELECT billing.evidence(%L, '@')$$, :'alpha_number'), false, false),
     (format($$SELECT billing.evidence_csv(%L, '@')$$, :'alpha_number'), false, false),
-    ($$SELECT billing.evidence_month('@', '2024-01-01')$$, false, false);
+    ($$SELECT billing.evidence_month('@', '2024-01-01')$$, false, false),
+    ($$SELECT billing.register_device('@', 'new', enrolled_from => '2024-01-07')$$, true, true),
+    ($$SELECT billing.register_devices('[{"tenant":"alpha","device":"n1"},{"tenant":"@","device":"n2"}]')$$, true, true),
+    ($$SELECT billing.enroll_device('@', 'd1', 'new', '2024-01-07')$$, true, true),
+    ($$SELECT billing.withdraw_device('@', 'd1', 'out', '2024-01-07')$$, true, true),
+    ($$SELECT billing.record_coverage('@', 'd1', 'new', 'cover', '2024-01-07')$$, true, true),
+    ($$SELECT billing.record_coverage('[{"tenant":"alpha","device":"d1","event_id":"n1","event_type":"cover","effective_from":"2024-01-07"},{"tenant":"@","device":"d1","event_id":"n2","event_type":"cover","effective_from":"2024-01-07"}]')$$, true, true),
+    ($$SELECT billing.cover_device('@', 'd1', 'new2', '2024-01-07')$$, true, true),
+    ($$SELECT billing.uncover_device('@', 'd1', 'new3', '2024-01-07')$$, true, true),
+    ($$SELECT billing.change_device_plan('@', 'd1', 'new4', 'gold', '2024-01-07')$$, true, true),
+    ($$SELECT billing.record_activity_proof('@', 'd1', sha256('new'), '2024-01-07')$$, true, true),
+    ($$SELECT billing.claim_identity('@', 'd1', 'serial', 'new', '2024-01-07')$$, true, true),
+    ($$SELECT billing.claim_identities('[{"tenant":"@","device":"d1","identity_type":"serial","identity_value":"n"}]')$$, true, true);
 SET LOCAL billing.token = :'alpha';
 SELECT is(pg_temp.failure(replace(call, '@', 'beta')), replace(pg_temp.failure(replace(call, '@', 'n*one')), 'n*one', 'beta'), 'another tenant is as none: ' || call) FROM calls;
 SELECT matches(pg_temp.failure(replace(call, '@', 'beta')), '^MB440\|unknown tenant "beta"\|+Create its account', 'in these words: ' || call) FROM calls;
