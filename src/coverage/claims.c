@@ -224,9 +224,8 @@ dispute_resolve(const Resolution *resolution)
 
 	billing_require_tenant(DatumGetTextPP(resolution->values[RESOLVE_TENANT]), true);
 	billing_spi_connect();
-	billing_spi_run(
-		"SELECT FROM billing.identity_claim_heads WHERE tenant_id = $1 FOR UPDATE", 1, types,
-		resolution->values, NULL);
+	billing_spi_run("SELECT FROM billing.identity_claim_heads WHERE tenant_id = $1 FOR UPDATE", 1, types,
+					resolution->values, NULL);
 	is_open = dispute_is_open(resolution);
 	if (is_open)
 		billing_spi_run(chained(SQL_COVERAGE_RESOLVE), RESOLVE_PARAMETERS, resolve_types, resolution->values,
@@ -237,9 +236,9 @@ dispute_resolve(const Resolution *resolution)
 
 BILLING_FUNCTION(billing_resolve_claim)
 {
-	static const enum ResolveParameter parameters[] = {
-		RESOLVE_TENANT, RESOLVE_TYPE,	  RESOLVE_VALUE, RESOLVE_BY,
-		RESOLVE_WINNER, RESOLVE_MOVED_ON, RESOLVE_ACTOR, RESOLVE_REASON};
+	static const enum ResolveParameter parameters[] = {RESOLVE_TENANT, RESOLVE_TYPE,   RESOLVE_VALUE,
+													   RESOLVE_BY,	   RESOLVE_WINNER, RESOLVE_MOVED_ON,
+													   RESOLVE_ACTOR,  RESOLVE_REASON};
 	Resolution resolution;
 
 	for (int i = 0; i < lengthof(parameters); i++)

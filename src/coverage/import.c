@@ -85,8 +85,9 @@ fetched_rows(void)
 			if (!isnull)
 				coverage_rows_set(rows, row, column, value);
 			else if (rows->shape->fields[column].required)
-				ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
-						errmsg("a coverage event of the source has no %s", rows->shape->fields[column].column));
+				ereport(
+					ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+					errmsg("a coverage event of the source has no %s", rows->shape->fields[column].column));
 		}
 	return rows;
 }

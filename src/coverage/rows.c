@@ -175,10 +175,9 @@ coverage_rows_require_tenant(const CoverageRows *rows)
 	if (!billing_caller_is_bound())
 		return;
 	for (int row = 0; row < rows->count; row++)
-		billing_require_tenant(rows->nulls[COVERAGE_TENANT][row]
-								   ? NULL
-								   : DatumGetTextPP(rows->values[COVERAGE_TENANT][row]),
-							   true);
+		billing_require_tenant(
+			rows->nulls[COVERAGE_TENANT][row] ? NULL : DatumGetTextPP(rows->values[COVERAGE_TENANT][row]),
+			true);
 }
 
 /* ---- statements over them ---- */

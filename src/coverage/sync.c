@@ -112,8 +112,7 @@ check_usage(void)
 				errhint("Run: SELECT billing.create_meter('covered_devices', unit => 'device-day', "
 						"dimensions => '{plan,device_type}');"));
 	if (!sums)
-		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE),
-				errmsg("meter \"covered_devices\" does not sum"),
+		ereport(ERROR, errcode(ERRCODE_BILLING_WRONG_STATE), errmsg("meter \"covered_devices\" does not sum"),
 				errdetail("A count of devices changes by differences, which are added."));
 	if (result_int64(3) < result_int64(2))
 		ereport(ERROR, errcode(ERRCODE_BILLING_CONFLICT),
@@ -166,8 +165,8 @@ coverage_sync(DateADT through)
 
 BILLING_FUNCTION(billing_sync_coverage)
 {
-	DateADT through = PG_ARGISNULL(0) ? billing_utc_day(GetCurrentTransactionStartTimestamp()) - 1
-									  : PG_GETARG_DATEADT(0);
+	DateADT through =
+		PG_ARGISNULL(0) ? billing_utc_day(GetCurrentTransactionStartTimestamp()) - 1 : PG_GETARG_DATEADT(0);
 	TupleDesc descriptor;
 	CoverageWindow window;
 	Datum values[4];
