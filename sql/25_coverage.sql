@@ -59,7 +59,7 @@ SELECT * FROM billing.replay_coverage();
 SELECT * FROM billing.replay_count_sync();
 SELECT * FROM billing.verify_log();
 
--- Who may do what.
+-- Who may do what. An application needs a token besides: test/pgtap/access.sql has them.
 SET ROLE billing_app;
 SELECT billing.cover_device('acme', 'b', 'b2', '2024-03-01') AS covered;
 SELECT billing.sync_coverage();

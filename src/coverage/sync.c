@@ -122,6 +122,15 @@ check_usage(void)
 						  "recorded some."));
 }
 
+/* Days newly passed are those of every device, but have no states yet: states are looked up for what is new. */
+static const char *
+window_statement(bool few_are_new, bool days_passed)
+{
+	return coverage_statement(SQL_COVERAGE_SYNC_AFFECTED,
+							  billing_sql_fill(SQL_COVERAGE_SYNC, "@before@", few_are_new ? "OFFSET 0" : ""),
+							  few_are_new && !days_passed);
+}
+
 static void
 take_window(CoverageWindow *window, Datum *values, const char *nulls)
 {
@@ -135,9 +144,8 @@ take_window(CoverageWindow *window, Datum *values, const char *nulls)
 		return;
 	}
 	values[SYNC_TIME] = TimestampTzGetDatum(GetCurrentTimestamp());
-	billing_spi_run(
-		coverage_statement(SQL_COVERAGE_SYNC_AFFECTED, SQL_COVERAGE_SYNC, !passed && rows_new <= PROBES_MAX),
-		SYNC_PARAMETERS, sync_types, values, nulls);
+	billing_spi_run(window_statement(rows_new <= PROBES_MAX, passed), SYNC_PARAMETERS, sync_types, values,
+					nulls);
 	check_usage();
 	window->days_changed = result_int64(1);
 	window->usage_rows = result_int64(3);

@@ -11,7 +11,7 @@ SELECT count(billing.require_partition(t.name, m.day)) AS checked
 SELECT s.*
   FROM (SELECT w.tenant_id, w.device_id, lower(r.days) AS starts, upper(r.days) AS ends FROM wanted w CROSS JOIN LATERAL unnest(w.days) AS r (days)) AS w
  CROSS JOIN LATERAL (SELECT * FROM billing.coverage_daily_state s
-                      WHERE s.tenant_id = w.tenant_id AND s.device_id = w.device_id AND s.coverage_day + 0 >= w.starts AND s.coverage_day + 0 < w.ends @fence@) AS s
+                      WHERE s.tenant_id = w.tenant_id AND s.device_id = w.device_id AND s.coverage_day + 0 >= w.starts AND s.coverage_day + 0 < w.ends @before@) AS s
  WHERE w.starts <= $7
 ), change AS MATERIALIZED (
 SELECT coalesce(n.tenant_id, o.tenant_id) AS tenant_id, coalesce(n.device_id, o.device_id) AS device_id, coalesce(n.coverage_day, o.coverage_day) AS coverage_day,
