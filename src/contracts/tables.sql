@@ -55,6 +55,8 @@ COMMENT ON COLUMN billing.subscription_phases.version IS 'Its version, fixed for
 COMMENT ON COLUMN billing.subscription_phases.is_trial IS 'A trial phase is metered and not charged.';
 COMMENT ON COLUMN billing.subscription_phases.created_at IS 'When it was agreed.';
 
+SELECT billing.make_audited(t) FROM unnest('{subscriptions,subscription_phases}'::text[]) AS t;
+
 CREATE VIEW billing.current_subscriptions WITH (security_invoker = true) AS
 SELECT s.tenant_id, s.account_id, s.subscription_id, p.plan_id, p.version, billing.status_on(s.starts, s.ends, s.trial_ends, d.today) AS status,
        s.currency, c.cycle_start AS period_start, c.cycle_end AS period_end, s.starts, s.ends, s.trial_ends

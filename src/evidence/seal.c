@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "embedded.h"
+#include "audit/audit.h"
 #include "evidence/evidence.h"
 
 typedef struct Seal
@@ -87,16 +88,19 @@ static void
 append_rows(Seal *seal)
 {
 	EvidenceVisitor visitor = {seal_row, seal_pause, seal};
-	MerkleFrontier *frontier = evidence_log_frontier(seal->log);
 
 	for (const EvidenceKind *kind = evidence_kinds; kind->name != NULL; kind++)
 	{
-		uint64 first = frontier->size;
+		uint64 first = evidence_log_size(seal->log);
+		uint64 leaves;
 
 		evidence_walk(&seal->window, kind, NULL, &visitor);
-		if (frontier->size > first && seal->is_worth_it)
-			write_segment(seal, kind, first, frontier->size - first);
+		leaves = evidence_log_size(seal->log) - first;
+		if (leaves > 0 && seal->is_worth_it)
+			write_segment(seal, kind, first, leaves);
 	}
+	evidence_log_end(seal->log);
+	seal_pause(seal);
 }
 
 /* The body that is signed; raises MB456 when the origin cannot stand in it. */
@@ -215,10 +219,13 @@ last_checkpoint(TupleDesc descriptor)
 
 BILLING_FUNCTION(billing_seal)
 {
+	AuditEntry entry;
 	TupleDesc descriptor;
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	audit_enter(&entry, fcinfo);
 	log_seal(!PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
+	audit_leave(&entry);
 	PG_RETURN_DATUM(HeapTupleGetDatum(last_checkpoint(BlessTupleDesc(descriptor))));
 }

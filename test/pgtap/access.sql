@@ -25,6 +25,7 @@ SELECT billing.register_device(t, d, enrolled_from => '2024-01-01'), billing.cov
 INSERT INTO billing.coverage_daily_state SELECT tenant_id, device_id, '2024-01-05', 'main', 'disputed', NULL, false, 1 FROM billing.devices WHERE tenant_id IN ('alpha', 'beta');
 SELECT billing.rate_batch('2024-02-01', 'alpha', 'beta') \g /dev/null
 SELECT * FROM billing.invoice_batch('2024-02-01', 'alpha', 'beta', billing.uuid_v7(), true) \g /dev/null
+SELECT billing.erase_subject(t, 'main', 'asked', '2024-02-02') FROM unnest('{alpha,beta}'::text[]) AS t \g /dev/null
 SELECT max(number) FILTER (WHERE tenant_id = 'alpha') AS alpha_number, max(number) FILTER (WHERE tenant_id = 'beta') AS beta_number,
        max(invoice_id::text) FILTER (WHERE tenant_id = 'beta') AS beta_invoice
   FROM billing.invoices WHERE tenant_id IN ('alpha', 'beta') \gset

@@ -414,7 +414,7 @@ is($node->safe_psql('postgres', sprintf $per_day, 'bare'), join("\n", map { "$_|
 is(timed('replay coverage', 2 * $enrolled, 'SELECT * FROM billing.replay_coverage()'), '', 'replay finds nothing');
 
 # Rating and invoices read counts, and nothing of coverage.
-my $scans = q{SELECT pg_stat_force_next_flush(); SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_user_tables WHERE schemaname = 'billing'
+my $scans = q{SELECT pg_stat_force_next_flush(); SELECT string_agg(relname || seq_scan + coalesce(idx_scan, 0), ' ' ORDER BY relname) FROM pg_stat_user_tables WHERE schemaname = 'billing'
 	AND relname ~ '^(coverage|device|enrollments|identity|activity)'};
 sleep 2; # a session that has ended tells what it read a moment later
 my $scans_before = $node->safe_psql('postgres', $scans);
