@@ -14,6 +14,7 @@
 #include "access/access.h"
 #include "coverage/coverage.h"
 #include "embedded.h"
+#include "server/card.h"
 
 /* In the order of the parameters of statements/claim*.sql. */
 enum ClaimColumn
@@ -241,6 +242,7 @@ BILLING_FUNCTION(billing_resolve_claim)
 													   RESOLVE_ACTOR,  RESOLVE_REASON};
 	Resolution resolution;
 
+	billing_refuse_card_arguments(fcinfo);
 	for (int i = 0; i < lengthof(parameters); i++)
 	{
 		resolution.nulls[parameters[i]] = PG_ARGISNULL(i) ? 'n' : ' ';

@@ -50,6 +50,7 @@ DECLARE
     existing jsonb;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('account', account), billing.refuse_card('dispute_policy', dispute_policy);
     PERFORM billing.check_day('day of the policy', since);
     IF NOT EXISTS (SELECT FROM billing.accounts a WHERE a.tenant_id = tenant AND a.account_id = coalesce(account, a.account_id)) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB440', MESSAGE = CASE WHEN account IS NULL THEN format('unknown tenant "%s"', tenant)

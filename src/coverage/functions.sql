@@ -74,6 +74,7 @@ DECLARE
     proved uuid;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('device', device);
     PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_day('day of activity', day);
     IF proof_hash IS NULL OR length(proof_hash) <> 32 THEN

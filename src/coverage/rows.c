@@ -12,6 +12,7 @@
 
 #include "access/access.h"
 #include "coverage/coverage.h"
+#include "server/card.h"
 
 CoverageRows *
 coverage_rows_create(const CoverageShape *shape, int count)
@@ -217,6 +218,22 @@ run_with_rows(const CoverageRows *rows, const char *statement)
 	return billing_spi_run(statement, rows->shape->count, types, values, NULL);
 }
 
+/* Before any statement: an error must not tell a card's number either. */
+static void
+refuse_cards(const CoverageRows *rows)
+{
+	for (int column = 0; column < rows->shape->count; column++)
+		for (int row = 0; row < rows->count && !rows->shape->fields[column].is_date; row++)
+		{
+			CardFinding finding = rows->nulls[column][row]
+									  ? CARD_NONE
+									  : billing_card_in_text(DatumGetTextPP(rows->values[column][row]));
+
+			if (finding != CARD_NONE)
+				billing_refuse_card(rows->shape->fields[column].name, finding);
+		}
+}
+
 void
 coverage_rows_check(const CoverageRows *rows, const char *check)
 {
@@ -225,6 +242,7 @@ coverage_rows_check(const CoverageRows *rows, const char *check)
 	const char *hint;
 	const char *label = "";
 
+	refuse_cards(rows);
 	if (run_with_rows(rows, check) == 0)
 		return;
 	sqlstate = billing_spi_text(0, 2);

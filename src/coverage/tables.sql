@@ -316,4 +316,10 @@ COMMENT ON COLUMN billing.coverage_backlog.disputes_escalated IS 'Claims in disp
 
 INSERT INTO billing.stage_locks VALUES ('coverage_sync');
 INSERT INTO billing.partitioned_tables VALUES ('device_coverage_ledger', NULL), ('coverage_daily_state', NULL);
+SELECT billing.refuse_cards_in('devices', 'device_key', 'device_type');
+SELECT billing.refuse_cards_in('enrollments', 'event_id', 'plan');
+SELECT billing.refuse_cards_in('coverage_event_ids', 'event_id');
+SELECT billing.refuse_cards_in('device_coverage_ledger', 'event_id', 'plan');
+SELECT billing.refuse_cards_in('identity_claims', 'identity_type', 'identity_value');
+SELECT billing.refuse_cards_in('identity_claim_events', 'actor', 'reason');
 SELECT billing.make_append_only(t) FROM unnest('{enrollments,activity_proofs,coverage_event_ids,device_coverage_ledger,identity_claim_events,coverage_policies,coverage_windows}'::text[]) AS t;
