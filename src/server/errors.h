@@ -149,6 +149,14 @@
 /* The signing key cannot be used: its file, its form, or not the registered one. */
 #define ERRCODE_BILLING_SIGNING_KEY BILLING_SQLSTATE('4', '5', '6')
 
+/* ---- Retention. ---- */
+
+/* A month may not be dropped yet, or a policy not be shortened: the detail says why. */
+#define ERRCODE_BILLING_RETENTION BILLING_SQLSTATE('4', '6', '0')
+
+/* A legal hold forbids it, or there is no such hold. */
+#define ERRCODE_BILLING_LEGAL_HOLD BILLING_SQLSTATE('4', '6', '1')
+
 /* ---- Keys. ---- */
 
 /* A key file cannot be used: none is set, its owner, mode or place, or what is in it or is not. */
