@@ -129,6 +129,15 @@
 /* No row with that key, for a proof. */
 #define ERRCODE_BILLING_UNKNOWN_ROW BILLING_SQLSTATE('4', '5', '3')
 
+/* No such device. */
+#define ERRCODE_BILLING_UNKNOWN_DEVICE BILLING_SQLSTATE('4', '8', '0')
+
+/* Nobody claims that identity, or not the device named. */
+#define ERRCODE_BILLING_UNKNOWN_CLAIM BILLING_SQLSTATE('4', '8', '1')
+
+/* A coverage event of no known type, or whose plan does not go with its type. */
+#define ERRCODE_BILLING_COVERAGE_REFUSED BILLING_SQLSTATE('4', '8', '2')
+
 /* ---- Evidence. ---- */
 
 /* What is to be proved is in no checkpoint, or in no signed one, yet. */
