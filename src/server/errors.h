@@ -131,6 +131,17 @@
 /* The signing key cannot be used: its file, its form, or not the registered one. */
 #define ERRCODE_BILLING_SIGNING_KEY BILLING_SQLSTATE('4', '5', '6')
 
+/* ---- Jobs. ---- */
+
+/* pg_cron, or a right on it, is missing here. */
+#define ERRCODE_BILLING_NO_SCHEDULER BILLING_SQLSTATE('4', '5', '7')
+
+/* No such job. */
+#define ERRCODE_BILLING_UNKNOWN_JOB BILLING_SQLSTATE('4', '5', '8')
+
+/* Another run of the job has taken over. */
+#define ERRCODE_BILLING_JOB_TAKEN_OVER BILLING_SQLSTATE('4', '5', '9')
+
 /* ---- What must never happen did. ---- */
 
 /* A defect of billing: please report it. */
