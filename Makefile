@@ -83,9 +83,10 @@ HDRS       := $(sort $(wildcard src/*/*.h))
 OBJS        = $(CORE_SRC:.c=.o) $(SERVER_SRC:.c=.o) build/embedded.o
 
 # What the extension script is made of: in module order, functions before the views that use them.
-SQL_SRC     := src/server/begin.sql $(foreach m,$(MODULES_LIST),$(filter-out src/server/begin.sql src/server/end.sql %/tables.sql,$(sort $(wildcard src/$(m)/*.sql)))) src/server/end.sql
-# What is embedded in the library: tables, run once by billing.install(), and the statements of the set-based stages.
-EMBED_SRC   := $(foreach m,$(MODULES_LIST),$(wildcard src/$(m)/tables.sql) $(sort $(wildcard src/$(m)/statements/*.sql)))
+SQL_SRC     := src/server/begin.sql $(foreach m,$(MODULES_LIST),$(filter-out src/server/begin.sql src/server/end.sql %/tables.sql %/access.sql,$(sort $(wildcard src/$(m)/*.sql)))) src/server/end.sql
+# What is embedded in the library: tables, run once by billing.install(); grants, run by each; and the statements of the
+# set-based stages.
+EMBED_SRC   := $(foreach m,$(MODULES_LIST),$(wildcard src/$(m)/tables.sql src/$(m)/access.sql) $(sort $(wildcard src/$(m)/statements/*.sql)))
 
 # DATA on the command line is the demo's input; to PGXS it would be a list of files to install.
 override DATA =

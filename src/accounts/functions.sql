@@ -76,6 +76,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.create_account(text, text, text, text) IS
 'Makes an account, which gets its own invoices, and returns its key within the tenant. tenant: the key the application already uses for its customer. name: for people, the tenant''s key unless given. legal_entity: the seller that bills it. Again with the same content: nothing to do. Errors: MB400 malformed, MB409 exists with other content, MB425, MB448 legal entity.';
-
-GRANT EXECUTE ON FUNCTION billing.create_legal_entity(text, text, text, text, text, integer) TO billing_admin;
-GRANT EXECUTE ON FUNCTION billing.create_account(text, text, text, text) TO billing_admin, billing_app;

@@ -33,5 +33,3 @@ COMMENT ON COLUMN billing.accounts.account_id IS 'Key within the tenant.';
 COMMENT ON COLUMN billing.accounts.name IS 'Name for people, printed on invoices.';
 COMMENT ON COLUMN billing.accounts.legal_entity_id IS 'The seller that bills it.';
 COMMENT ON COLUMN billing.accounts.created_at IS 'When it was created.';
-
-GRANT SELECT ON billing.legal_entities, billing.accounts TO billing_admin, billing_operator;

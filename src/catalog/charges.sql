@@ -105,6 +105,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.remove_charge(text, text, integer) IS
 'Removes a charge from the draft of a plan and returns its key. version: of the draft, which is the newest. Errors: MB420 not a draft, MB425, MB443 plan or version, MB444 no such charge.';
-
-GRANT EXECUTE ON FUNCTION billing.add_charge(text, text, jsonb, text, jsonb, text, boolean, boolean, integer), billing.remove_charge(text, text, integer)
-    TO billing_admin;

@@ -133,6 +133,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.create_plan(text, text, interval, text, text) IS
 'Makes a plan with version 1 as a draft, and returns its key. currency: of all its prices. period: 1 to 120 whole months. name: for people, the key unless given. product: the product it is a plan of. Next come billing.add_charge() and billing.publish_plan(). Again with the same content: nothing to do. Errors: MB400 malformed, MB409 exists with other content, MB417 period, MB425, MB442 currency, MB452 product.';
-
-GRANT EXECUTE ON FUNCTION billing.create_meter(text, text, text, text[], text), billing.create_product(text, text),
-    billing.create_plan(text, text, interval, text, text) TO billing_admin;

@@ -36,9 +36,3 @@ CREATE FUNCTION billing.split_amount(total bigint, weights bigint[]) RETURNS big
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_split_amount';
 COMMENT ON FUNCTION billing.split_amount(bigint, bigint[]) IS 'Parts of an amount in minor units by weight that always add up to it: each truncated towards zero, then a unit more to the largest remainders, among equal ones to the earlier. A weight of 0 gets 0. Errors: MB400 for a null or negative weight or when all are 0; MB416 when the weights add up to 2^64 or more.';
-
-GRANT EXECUTE ON FUNCTION
-    billing.is_price(jsonb), billing.normalize_price(jsonb), billing.price_hash(jsonb),
-    billing.rate_minor(jsonb, numeric, integer, bigint, bigint), billing.rate_amount(jsonb, numeric, integer), billing.rate(jsonb, numeric),
-    billing.split_amount(bigint, bigint[])
-    TO billing_admin, billing_operator, billing_auditor, billing_app;

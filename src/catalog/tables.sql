@@ -137,6 +137,3 @@ COMMENT ON COLUMN billing.price_list.filter IS 'Usage is charged when its dimens
 COMMENT ON COLUMN billing.price_list.price IS 'The price document.';
 COMMENT ON COLUMN billing.price_list.in_advance IS 'Whether a fixed fee is due at the start of its period.';
 COMMENT ON COLUMN billing.price_list.prorate IS 'Whether a fixed fee is charged by days.';
-
-GRANT SELECT ON billing.meters, billing.products, billing.plans, billing.plan_versions, billing.charges, billing.price_list
-    TO billing_admin, billing_operator, billing_app;

@@ -169,6 +169,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.guard_charge() IS 'Internal: trigger that refuses INSERT, UPDATE and DELETE of charges of a version that is not a draft. Errors: MB420.';
-
-GRANT EXECUTE ON FUNCTION billing.draft_plan(text), billing.publish_plan(text), billing.retire_plan(text, integer) TO billing_admin;
-GRANT EXECUTE ON FUNCTION billing.plan_document(text, integer) TO billing_admin, billing_operator, billing_app, billing_auditor;

@@ -13,6 +13,3 @@ CREATE FUNCTION billing.cycle_containing(anchor date, period_months integer, day
     AS 'MODULE_PATHNAME', 'billing_cycle_containing';
 COMMENT ON FUNCTION billing.cycle_containing(date, integer, date) IS
     'The one cycle [cycle_start, cycle_end) that contains the day, by the rule of billing.cycles(). Errors as there.';
-
-GRANT EXECUTE ON FUNCTION billing.cycles(date, integer, date, date), billing.cycle_containing(date, integer, date)
-    TO billing_admin, billing_operator, billing_auditor, billing_app;

@@ -172,9 +172,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.subscription_status(text, uuid, date) IS
 'How a subscription stands on a UTC day, by what is agreed now: pending (not begun), trialing, active, cancelled (covered, an end is set, and it does not renew automatically), ended. Errors: MB400, MB417 day, MB425, MB445 subscription.';
-
-GRANT EXECUTE ON FUNCTION billing.subscribe(text, text, date, text, text, date, integer, integer, text),
-    billing.change_plan(text, uuid, text, date, text, integer, date), billing.cancel_subscription(text, uuid, date, text, date),
-    billing.resume_subscription(text, uuid, date) TO billing_admin, billing_app;
-GRANT EXECUTE ON FUNCTION billing.subscription_status(text, uuid, date) TO billing_admin, billing_app, billing_operator, billing_auditor;
-GRANT EXECUTE ON FUNCTION billing.status_on(date, date, date, date) TO billing_admin, billing_operator, billing_auditor;

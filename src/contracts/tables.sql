@@ -119,5 +119,3 @@ COMMENT ON COLUMN billing.current_subscriptions.period_end IS 'First UTC day aft
 COMMENT ON COLUMN billing.current_subscriptions.starts IS 'First UTC day covered.';
 COMMENT ON COLUMN billing.current_subscriptions.ends IS 'First UTC day no longer covered; NULL is open.';
 COMMENT ON COLUMN billing.current_subscriptions.trial_ends IS 'First UTC day after the trial; NULL is no trial.';
-
-GRANT SELECT ON billing.subscriptions, billing.subscription_phases, billing.current_subscriptions TO billing_admin, billing_operator;

@@ -92,9 +92,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.record_schema(text) IS 'Records the fingerprint of tables and functions, where it changed, as a leaf of the log: after ALTER EXTENSION UPDATE (billing.migrate() does it) and after changes made by hand. Until then billing.verify_log() reports them. reason: kept for people. True when it had changed. Errors: MB425.';
-
-GRANT EXECUTE ON FUNCTION billing.seal(boolean), billing.evidence(text, text), billing.evidence_month(text, date), billing.evidence_csv(text, text) TO billing_operator;
-GRANT EXECUTE ON FUNCTION billing.unsigned_checkpoint(), billing.add_signature(bigint, text) TO billing_operator, billing_admin;
-GRANT EXECUTE ON FUNCTION billing.rotate_signing_key(text, text), billing.record_schema(text) TO billing_admin;
-GRANT EXECUTE ON FUNCTION billing.prove_inclusion(text, text[]), billing.prove_consistency(bigint, bigint), billing.verify_log(), billing.digest(integer),
-    billing.evidence(text, text), billing.evidence_month(text, date), billing.evidence_csv(text, text) TO billing_auditor;

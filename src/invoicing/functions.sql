@@ -119,8 +119,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.show_invoice(text, text) IS
 'An invoice as a page of text, a row a line: per line its quantity, and per tier quantity, unit price and amount, so that a person can check it by hand. invoice: number or invoice_id. Errors as billing.invoice_document().';
-
-GRANT EXECUTE ON FUNCTION billing.invoice_batch(date, text, text, uuid, boolean), billing.finalize_batch(date, text, text),
-    billing.finalize_invoice(text, text), billing.void_invoice(text, text, text), billing.uuid_v7() TO billing_operator;
-GRANT EXECUTE ON FUNCTION billing.invoice_document(text, text), billing.preview_invoices(text, date), billing.show_invoice(text, text)
-    TO billing_operator, billing_auditor;

@@ -62,5 +62,3 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION billing.check_integrity() IS
 'Looks at everything that constraints do not enforce: parents of the tables without foreign keys, postings against rated lines, lines against invoices, totals against the ledger, numbers without gap, hash chains. One row per problem, naming the check and the tenant; no rows is good. It reads every row: for a quiet hour.';
-
-GRANT EXECUTE ON FUNCTION billing.check_integrity() TO billing_operator, billing_auditor;

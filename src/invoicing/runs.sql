@@ -112,6 +112,3 @@ END
 $$;
 COMMENT ON PROCEDURE billing.run_invoices(date, boolean, integer) IS
 'Bills everything that fell due up to due_by (a UTC day, today unless given): a period in arrears is due on the first day after it, one in advance on its first day. Syncs counts, rates, posts, and makes the draft of each account, currency and due day; with finalize also numbers and posts them. Commits after each batch_tenants tenants and tells the progress; run again, it goes on where it stopped, and two runs at once give each invoice once. Drafts are remade by each run until finalized; usage that comes after that is a correction on the next invoice. Not inside a transaction block. Errors: MB400 batch_tenants below 1, MB416 at the end when tenants whose amounts are out of range were left out, MB417, MB425, MB426, MB427.';
-
-GRANT EXECUTE ON FUNCTION billing.tenant_batches(integer, text, text), billing.run_batch(date, text, text, uuid, boolean), billing.ensure_billing_partitions(date) TO billing_operator;
-GRANT EXECUTE ON PROCEDURE billing.run_batches(date, uuid, boolean, integer), billing.run_rating(date, integer), billing.run_invoices(date, boolean, integer) TO billing_operator;

@@ -57,6 +57,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.balance(text, text, text, text) IS
 'Balance of one ledger account of a tenant account in one currency, in minor units, positive on its normal side: receivable is what the customer owes on finalized invoices. NULL for an unknown ledger account. Errors: MB425.';
-
-GRANT EXECUTE ON FUNCTION billing.post_entry(text, text, bigint, text, text, text, date, text), billing.reverse_entry(text, uuid, text, date) TO billing_operator;
-GRANT EXECUTE ON FUNCTION billing.balance(text, text, text, text) TO billing_operator, billing_auditor;

@@ -160,7 +160,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.close_allocation(text, text, timestamptz) IS 'Ends an allocation and records the rest of its usage. True when it was open, false when it was closed before at the same time, or none was given. closed_at: NULL is now(); opened and closed at the same instant it leaves no usage. Errors: MB409 closed before at another time, or as billing.accrue_allocations(); MB417 before it was opened, or before what is recorded already; MB424 month without partition; MB425; MB447 unknown allocation.';
-
-GRANT EXECUTE ON FUNCTION billing.open_allocation(text, text, text, numeric, timestamptz, jsonb, text), billing.close_allocation(text, text, timestamptz)
-    TO billing_app, billing_operator;
-GRANT EXECUTE ON FUNCTION billing.accrue_allocations(timestamptz) TO billing_operator;

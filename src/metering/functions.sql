@@ -74,9 +74,3 @@ CREATE FUNCTION billing.replay_count_sync(tenant text DEFAULT NULL) RETURNS TABL
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET jit = off
 AS 'MODULE_PATHNAME', 'billing_replay_count_sync';
 COMMENT ON FUNCTION billing.replay_count_sync(text) IS 'Recomputes windows, digests, chains and daily counts of a tenant, or of all, from the usage rows, and lists every difference: no row is good. Which window a row belongs to follows from its transaction id and the stored snapshots alone. tenant: NULL is all, and then totals of windows are compared too; problems of a window as a whole have a NULL tenant_id. It reads every usage row. Errors: MB425.';
-
-GRANT EXECUTE ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text), billing.record_usage(jsonb),
-    billing.record_usage_arrays(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[]) TO billing_app;
-GRANT EXECUTE ON FUNCTION billing.import_usage(regclass), billing.is_usage(text, numeric, jsonb, jsonb) TO billing_loader;
-GRANT EXECUTE ON FUNCTION billing.sync_counts() TO billing_operator;
-GRANT EXECUTE ON FUNCTION billing.replay_count_sync(text) TO billing_operator, billing_auditor;

@@ -194,5 +194,3 @@ SELECT billing.make_append_only('count_windows');
 SELECT billing.make_append_only('count_sync_checkpoint_events');
 
 -- What COPY may fill in; the rest has defaults. Rows that do not resolve are set aside by the next sync.
-GRANT INSERT (tenant_id, meter_id, event_id, account_id, occurred_at, quantity, dimensions, attribution, correlation_id, corrects_event_id)
-    ON billing.usage_records TO billing_loader;

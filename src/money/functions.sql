@@ -56,7 +56,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.format_amount(bigint, text) IS
 'An amount in minor units of a currency for people: format_amount(123450, ''EUR'') is 1,234.50 EUR. Errors: MB442 unknown currency.';
-
-GRANT EXECUTE ON FUNCTION billing.create_currency(text, text, integer) TO billing_admin;
-GRANT EXECUTE ON FUNCTION billing.format_minor(bigint, integer), billing.format_grouped(bigint, integer), billing.format_amount(bigint, text)
-    TO billing_admin, billing_operator, billing_app, billing_auditor, billing_tenant;

@@ -181,5 +181,3 @@ INSERT INTO billing.currencies (currency, name, exponent, numeric_code) VALUES
     ('ZAR', 'South African rand', 2, 710),
     ('ZMW', 'Zambian kwacha', 2, 967),
     ('ZWG', 'Zimbabwe Gold', 2, 924);
-
-GRANT SELECT ON billing.currencies TO billing_admin, billing_operator, billing_app;

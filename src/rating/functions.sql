@@ -36,7 +36,3 @@ END
 $$;
 COMMENT ON FUNCTION billing.shadow_rate(text, text, jsonb, date) IS
 'Tries a price on history: for every line of the charge rated for a period that starts in the month from period, what it came to, what it would come to at the candidate price, and the difference, in minor units of currency. Writes nothing: no rated line, no entry. Errors: MB410 to MB416 for a price that cannot be, MB425.';
-
-GRANT EXECUTE ON FUNCTION billing.rate_batch(date, text, text) TO billing_operator;
-GRANT EXECUTE ON FUNCTION billing.shadow_rate(text, text, jsonb, date) TO billing_operator, billing_admin, billing_auditor;
-GRANT EXECUTE ON FUNCTION billing.current_charges(text, date) TO billing_app, billing_operator, billing_auditor;

@@ -1,5 +1,5 @@
 -- Last: every function belongs to billing_owner, so that a definer function has the owner's rights and no superuser's,
--- and nobody may call what no module granted.
+-- and nobody may call what no module's access.sql grants.
 DO $$
 DECLARE
     routine regprocedure;
@@ -18,3 +18,6 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- These run the grants, so theirs cannot be among them.
+GRANT EXECUTE ON FUNCTION billing.install(), billing.migrate() TO billing_admin;

@@ -3,12 +3,12 @@
 CREATE FUNCTION billing.install() RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_install';
-COMMENT ON FUNCTION billing.install() IS 'Makes the tables in this database, owned by billing_owner, and returns what it did. Calling it again does nothing. Errors: MB421 when the database is not UTF8.';
+COMMENT ON FUNCTION billing.install() IS 'Makes the tables in this database, owned by billing_owner, and returns what it did. Calling it again only repeats the grants. Errors: MB421 when the database is not UTF8.';
 
 CREATE FUNCTION billing.migrate() RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_migrate';
-COMMENT ON FUNCTION billing.migrate() IS 'Brings the tables to the version of the code, after ALTER EXTENSION billing UPDATE, and returns what it did. Steps done are in billing.schema_migrations. Errors: MB425 when not installed.';
+COMMENT ON FUNCTION billing.migrate() IS 'Brings the tables and grants to the version of the code, after ALTER EXTENSION billing UPDATE, and returns what it did. Steps done are in billing.schema_migrations. Errors: MB425 when not installed.';
 
 CREATE FUNCTION billing.require_installed() RETURNS void
 LANGUAGE C STABLE PARALLEL SAFE
@@ -129,11 +129,9 @@ BEGIN
     SELECT 1, system_identifier::text, 0, now(), 'install', pg_current_xact_id() FROM pg_control_system()
     ON CONFLICT DO NOTHING;
     PERFORM billing.ensure_partitions((now() AT TIME ZONE 'UTC' - interval '2 months')::date, (now() AT TIME ZONE 'UTC' + interval '3 months')::date);
-    GRANT SELECT ON ALL TABLES IN SCHEMA billing TO billing_auditor;
-    PERFORM billing.record_schema('install');
 END
 $$;
-COMMENT ON FUNCTION billing.finish_install() IS 'Internal: last step of billing.install().';
+COMMENT ON FUNCTION billing.finish_install() IS 'Internal: what billing.install() does once, after it made the tables.';
 
 CREATE FUNCTION billing.highest_log_xid() RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -215,6 +213,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.end_call(text, text, text, jsonb) IS 'Internal: keeps the answer of a call begun with billing.begin_call().';
-
-GRANT EXECUTE ON FUNCTION billing.install(), billing.migrate(), billing.ensure_partitions(date, date), billing.adopt_cluster(text) TO billing_admin;
-GRANT EXECUTE ON FUNCTION billing.log_xid() TO billing_loader;

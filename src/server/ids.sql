@@ -68,9 +68,3 @@ CREATE AGGREGATE billing.merkle_agg(bytea) (
 );
 COMMENT ON AGGREGATE billing.merkle_agg(bytea) IS
     'The root (RFC 6962 2.1, 32 bytes) of the tree whose leaves have these hashes, in the order they arrive, so say ORDER BY within the call. Of no leaves: SHA-256 of nothing. MB400 for NULL and for what has not 32 bytes.';
-
-GRANT EXECUTE ON FUNCTION
-    billing.uuid_v7(), billing.derive_id(text, text[]), billing.fingerprint(text[]), billing.canonical_json(jsonb), billing.json_hash(jsonb),
-    billing.usage_leaf(text, text, text, timestamptz, numeric, jsonb, text), billing.leaf_canon(text, "any"),
-    billing.leaf_hash(bytea), billing.merkle_agg(bytea)
-    TO billing_admin, billing_operator, billing_auditor, billing_app, billing_loader;

@@ -6,7 +6,9 @@
  * so the tables here belong to billing_owner and to no extension.
  *
  * Both run the steps of embedded_tables[] that billing.schema_migrations does
- * not name, each in order, all in the caller's transaction.
+ * not name, each in order, and then every grant of embedded_access[], all in
+ * the caller's transaction. Grants stand there once, and neither a code update
+ * that made a function anew nor a hand can leave one out for good.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -83,7 +85,7 @@ apply_missing_steps(void)
 	int applied = 0;
 
 	billing_spi_exec("LOCK TABLE billing.schema_migrations IN SHARE ROW EXCLUSIVE MODE");
-	for (const EmbeddedTables *tables = embedded_tables; tables->module != NULL; tables++)
+	for (const EmbeddedFile *tables = embedded_tables; tables->module != NULL; tables++)
 	{
 		char *step = psprintf("%s/tables", tables->module);
 
@@ -93,6 +95,14 @@ apply_missing_steps(void)
 		applied++;
 	}
 	return applied;
+}
+
+/* After every step: a module may grant what one below it made. */
+static void
+grant_access(void)
+{
+	for (const EmbeddedFile *access = embedded_access; access->module != NULL; access++)
+		billing_spi_exec(access->sql);
 }
 
 static void
@@ -117,6 +127,9 @@ install_tables(void)
 	applied = apply_missing_steps();
 	if (applied > 0)
 		billing_spi_exec("SELECT billing.finish_install()");
+	grant_access();
+	if (applied > 0)
+		billing_spi_exec("SELECT billing.record_schema('install')");
 	SPI_finish();
 
 	if (applied == 0)
@@ -137,6 +150,7 @@ migrate_tables(void)
 
 	billing_spi_connect();
 	applied = apply_missing_steps();
+	grant_access();
 	billing_spi_exec("SELECT billing.record_schema('migrate')");
 	billing_spi_finish();
 	if (applied == 0)

@@ -4,7 +4,7 @@
 \set QUIET 1
 BEGIN;
 SET LOCAL client_min_messages = warning;
-SELECT plan(36);
+SELECT plan(38);
 
 -- The next month and a far one: what is made later owes the same as what install() made.
 SELECT billing.ensure_partitions('2031-05-01', '2031-07-01') \g /dev/null
@@ -84,6 +84,20 @@ SELECT is_empty($$ SELECT a.privilege_type FROM pg_namespace n, aclexplode(n.nsp
                 'PUBLIC has no right on the schema, and only its owners make things in it');
 SELECT is_empty($$ SELECT rolname FROM pg_roles WHERE rolname ~ '^billing_(owner|admin|operator|auditor|app|loader|tenant)$' AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb) $$,
                 'no role of ours logs in or has attributes');
+
+-- Grants are made anew by each install() and migrate(), none more and none less.
+CREATE TEMP TABLE grants_before AS
+SELECT routine AS object, proacl AS acl FROM routines UNION ALL SELECT relation, relacl FROM relations UNION ALL SELECT relation || '.' || column_name, attacl FROM columns;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA billing FROM billing_admin, billing_operator, billing_auditor, billing_app, billing_loader, billing_tenant;
+REVOKE ALL ON ALL TABLES IN SCHEMA billing FROM billing_admin, billing_operator, billing_auditor, billing_app, billing_loader, billing_tenant;
+SELECT matches(billing.install(), 'nothing to do', 'install() on an installed database says so');
+GRANT EXECUTE ON FUNCTION billing.install(), billing.migrate() TO billing_admin;
+SELECT is_empty($$ WITH now AS (SELECT routine AS object, proacl AS acl FROM routines UNION ALL SELECT relation, relacl FROM relations
+                                UNION ALL SELECT relation || '.' || column_name, attacl FROM columns)
+                   SELECT n.object, n.acl, b.acl FROM grants_before b FULL JOIN now n USING (object)
+                    WHERE ARRAY(SELECT a FROM aclexplode(n.acl) AS a WHERE a.grantee <> a.grantor ORDER BY a)
+                       IS DISTINCT FROM ARRAY(SELECT a FROM aclexplode(b.acl) AS a WHERE a.grantee <> a.grantor ORDER BY a) $$,
+                'and gives every function, table and column its grants again');
 
 -- What is append-only has its guards, partitions too, in replica mode too.
 CREATE TEMP VIEW append_only AS

@@ -1,0 +1,6 @@
+-- Who may read the tables of accounts and call its functions.
+
+GRANT SELECT ON billing.legal_entities, billing.accounts TO billing_admin, billing_operator;
+
+GRANT EXECUTE ON FUNCTION billing.create_legal_entity(text, text, text, text, text, integer) TO billing_admin;
+GRANT EXECUTE ON FUNCTION billing.create_account(text, text, text, text) TO billing_admin, billing_app;
