@@ -111,6 +111,7 @@ DECLARE
     done jsonb;
 BEGIN
     EXECUTE format('SELECT billing.%I($1, $2)', 'step_' || step) INTO done USING state, now;
+    done := done || jsonb_build_object('progress', format('%s: %s', step, coalesce(done ->> 'progress', 'done')));
     IF done ? 'error' THEN
         RETURN billing.fail_step(state, done ->> 'sqlstate', done ->> 'error');
     END IF;
@@ -169,7 +170,7 @@ BEGIN
             state := billing.take_step(state, now);
         EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
             GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-            state := billing.fail_step(state, code, pg_catalog.concat_ws(' ', message, nullif(detail, '')));
+            state := billing.fail_step(state, code, pg_catalog.concat_ws('. ', message, nullif(detail, '')));
         END;
         more := billing.note_step(state, now);
         COMMIT;

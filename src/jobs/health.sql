@@ -54,10 +54,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
              LIMIT 10000) AS d
     UNION ALL
     SELECT 'invoice_run', count(*) FILTER (WHERE g.due <= now), min(g.due) FILTER (WHERE g.due <= now)
-      FROM (SELECT (i.invoice_date + 1 + (SELECT (j.options ->> 'grace_days')::integer FROM billing.jobs j WHERE j.job = 'invoice_run'))::timestamp AT TIME ZONE 'UTC' AS due
-              FROM billing.invoices i WHERE i.status = 'draft' LIMIT 10000) AS g
+      FROM (SELECT (i.invoice_date + 1 + o.grace_days)::timestamp AT TIME ZONE 'UTC' AS due
+              FROM (SELECT (j.options ->> 'grace_days')::integer AS grace_days FROM billing.jobs j
+                     WHERE j.job = 'invoice_run' AND (j.options ->> 'finalize')::boolean) AS o
+             CROSS JOIN billing.invoices i
+             WHERE i.status = 'draft' LIMIT 10000) AS g
 $$;
-COMMENT ON FUNCTION billing.calendar_backlog(timestamptz) IS 'Internal: partitions missing for this month and the next, subscriptions due for renewal, and drafts that were to be finalized by the day before.';
+COMMENT ON FUNCTION billing.calendar_backlog(timestamptz) IS 'Internal: partitions missing for this month and the next, subscriptions due for renewal, and drafts that the job should have finalized a day ago.';
 
 CREATE FUNCTION billing.dispute_backlog(now timestamptz) RETURNS TABLE (stage text, backlog bigint, oldest timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -71,9 +74,9 @@ END
 $$;
 COMMENT ON FUNCTION billing.dispute_backlog(timestamptz) IS 'Internal: disputes of identity past their time.';
 
-CREATE FUNCTION billing.check_backlog() RETURNS TABLE (stage text, backlog bigint, checked_at timestamptz)
+CREATE FUNCTION billing.check_backlog() RETURNS TABLE (stage text, backlog bigint, checked_at timestamptz, done_to timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c.name, (j.result ->> c.name)::bigint, j.last_success_at
+    SELECT c.name, (j.result ->> c.name)::bigint, j.last_success_at, j.done_to
       FROM billing.jobs j
      CROSS JOIN (VALUES ('replay_mismatches'), ('integrity_problems'), ('log_problems')) AS c (name)
      WHERE j.job = 'verification' AND j.result ? c.name
@@ -93,7 +96,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
     SELECT j.job, CASE WHEN NOT j.enabled THEN 'disabled'
                        WHEN j.failures > 0 THEN 'failing'
                        WHEN coalesce(j.done_to, '-infinity') < health_at.now - 2 * j.overdue_after THEN 'late'
-                       WHEN j.job IN ('partitions', 'escalation') AND w.backlog > 0 THEN 'behind'
+                       WHEN j.job IN ('partitions', 'escalation', 'invoice_run') AND w.backlog > 0 THEN 'behind'
                        ELSE 'ok' END,
            coalesce(w.backlog, 0), coalesce(greatest(0, extract(epoch FROM health_at.now - w.oldest)::bigint), 0), j.failures,
            coalesce(r.status = 'running', false), j.cron_database IS NOT NULL,
@@ -108,7 +111,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
       FROM waiting w WHERE w.stage = 'set_aside'
     UNION ALL
     SELECT c.stage, CASE WHEN c.backlog > 0 THEN 'failing' ELSE 'ok' END, c.backlog, 0, 0, false, NULL, c.checked_at,
-           extract(epoch FROM health_at.now - c.checked_at)::bigint, NULL, NULL
+           extract(epoch FROM health_at.now - c.done_to)::bigint, NULL, NULL
       FROM billing.check_backlog() AS c
 $$;
 COMMENT ON FUNCTION billing.health_at(timestamptz) IS 'What billing.health shows, at a given time.';

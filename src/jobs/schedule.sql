@@ -9,11 +9,12 @@ COMMENT ON FUNCTION billing.cron_name(text, text) IS 'Internal: the name of a jo
 
 CREATE FUNCTION billing.cron_jobs(database text) RETURNS TABLE (jobname text, schedule text, command text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.cron_name(database, j.job), j.schedule, format('CALL billing.run_job(%L, scheduled => true)', j.job)
-      FROM billing.jobs j
-     WHERE j.enabled AND (j.needs IS NULL OR to_regprocedure(j.needs) IS NOT NULL)
-    UNION ALL
-    SELECT billing.cron_name(database, 'overdue'), '* * * * *', 'CALL billing.run_overdue_jobs()'
+    SELECT billing.cron_name(database, c.job), c.schedule, c.command
+      FROM (SELECT j.position, j.job, j.schedule, format('CALL billing.run_job(%L, scheduled => true)', j.job) AS command
+              FROM billing.jobs j
+             WHERE j.enabled AND (j.needs IS NULL OR to_regprocedure(j.needs) IS NOT NULL)
+            UNION ALL VALUES (0, 'overdue', '* * * * *', 'CALL billing.run_overdue_jobs()')) AS c
+     ORDER BY c.position
 $$;
 COMMENT ON FUNCTION billing.cron_jobs(text) IS 'Internal: what is to be on pg_cron''s schedule for a database.';
 

@@ -95,27 +95,28 @@ DECLARE
     queue    jsonb := coalesce(state -> 'queue', billing.queue_batches(passes, (state #>> '{options,batch_tenants}')::integer));
     piece    jsonb := queue -> 0;
     left_out jsonb := coalesce(state -> 'left_out', '[]');
-    outcome  text  := 'no tenants';
+    outcome  text;
     done     bigint := 0;
 BEGIN
-    IF piece IS NOT NULL THEN
-        queue := queue - 0;
-        BEGIN
-            outcome := billing.run_batch((piece ->> 'day')::date, piece ->> 'first', piece ->> 'last', (piece ->> 'replay_id')::uuid, (piece ->> 'finalize')::boolean);
-            done := substring(outcome FROM '^\d+')::bigint;
-        EXCEPTION WHEN SQLSTATE 'MB415' OR SQLSTATE 'MB416' OR numeric_value_out_of_range THEN
-            -- As in billing.run_batches(): halve the range until the tenant is alone, and leave it out.
-            IF (piece ->> 'tenants')::bigint = 1 THEN
-                outcome := format('tenant "%s" is left out: %s', piece ->> 'first', SQLERRM);
-                left_out := left_out || to_jsonb(ARRAY[piece ->> 'first']);
-            ELSE
-                outcome := 'halved, for an amount is out of range';
-                SELECT jsonb_agg(piece || jsonb_build_object('first', b.first_tenant_id, 'last', b.last_tenant_id, 'tenants', b.tenants) ORDER BY b.first_tenant_id) || queue
-                  INTO queue
-                  FROM billing.tenant_batches((((piece ->> 'tenants')::bigint + 1) / 2)::integer, piece ->> 'first', piece ->> 'last') AS b;
-            END IF;
-        END;
+    IF piece IS NULL THEN
+        RETURN jsonb_build_object('progress', 'there are no tenants');
     END IF;
+    queue := queue - 0;
+    BEGIN
+        outcome := billing.run_batch((piece ->> 'day')::date, piece ->> 'first', piece ->> 'last', (piece ->> 'replay_id')::uuid, (piece ->> 'finalize')::boolean);
+        done := substring(outcome FROM '^\d+')::bigint;
+    EXCEPTION WHEN SQLSTATE 'MB415' OR SQLSTATE 'MB416' OR numeric_value_out_of_range THEN
+        -- As in billing.run_batches(): halve the range until the tenant is alone, and leave it out.
+        IF (piece ->> 'tenants')::bigint = 1 THEN
+            outcome := format('tenant "%s" is left out: %s', piece ->> 'first', SQLERRM);
+            left_out := left_out || to_jsonb(ARRAY[piece ->> 'first']);
+        ELSE
+            outcome := 'halved, for an amount is out of range';
+            SELECT jsonb_agg(piece || jsonb_build_object('first', b.first_tenant_id, 'last', b.last_tenant_id, 'tenants', b.tenants) ORDER BY b.first_tenant_id) || queue
+              INTO queue
+              FROM billing.tenant_batches((((piece ->> 'tenants')::bigint + 1) / 2)::integer, piece ->> 'first', piece ->> 'last') AS b;
+        END IF;
+    END;
     IF jsonb_array_length(queue) = 0 AND jsonb_array_length(left_out) > 0 THEN
         -- All others are done: tell it without undoing the last of them.
         RETURN jsonb_build_object('rows', done, 'sqlstate', 'MB416', 'error',
