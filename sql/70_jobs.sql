@@ -1,6 +1,14 @@
 -- Jobs by hand: what they do, what they say when they cannot, who may run them, and health. pg_cron is not here.
+-- In a database of its own, because jobs commit as they go.
+SET client_min_messages = warning;
+\set home :DBNAME
+DROP DATABASE IF EXISTS regress_billing_jobs;
+CREATE DATABASE regress_billing_jobs TEMPLATE template0 ENCODING 'UTF8';
+\c regress_billing_jobs
 SET timezone = 'UTC'; SET datestyle = ISO;
 \set SHOW_CONTEXT never
+CREATE EXTENSION billing;
+SELECT billing.install() \g /dev/null
 CREATE VIEW runs AS
 SELECT job, as_of, status, transactions AS tx, CASE WHEN job NOT IN ('partitions', 'sealing') THEN rows_done END AS rows, sqlstate,
        coalesce(error, regexp_replace(progress, 'seal \d+ of \d+', 'seal N of N')) AS what FROM billing.job_runs ORDER BY started_at;
@@ -160,4 +168,5 @@ RESET ROLE;
 DROP ROLE jobs_operator, jobs_auditor;
 SELECT * FROM billing.check_integrity();
 SELECT * FROM billing.verify_log();
-DROP VIEW runs;
+\c :home
+DROP DATABASE regress_billing_jobs;
