@@ -105,20 +105,3 @@ INSERT INTO billing.jobs (position, job, schedule, overdue_after, retry_after, s
      'Replays counts, checks integrity, and verifies the log.'),
     (9, 'retention', '30 3 * * *', '25 hours', '1 hour', '{retention}', false, 'billing.apply_retention(date)', '{}', 'Drops what is kept no longer.'),
     (10, 'personal_data', '50 3 * * *', '25 hours', '1 hour', '{personal_data}', false, 'billing.purge_subjects(date)', '{}', 'Destroys the keys of personal data whose time has passed.');
-
-CREATE VIEW billing.health WITH (security_invoker = true) AS
-SELECT h.stage, h.status, h.backlog, h.oldest_seconds, h.failures, h.is_running, h.is_scheduled,
-       h.last_success_at, h.last_success_seconds, h.last_failure_at, h.last_error
-  FROM billing.health_at(now()) AS h;
-COMMENT ON VIEW   billing.health IS 'How each stage does: a row for each job, one for usage set aside, and one for each check of the last verification. Milliseconds to read; for monitoring, see doc/health.md.';
-COMMENT ON COLUMN billing.health.stage IS 'A job, or set_aside, replay_mismatches, integrity_problems, log_problems.';
-COMMENT ON COLUMN billing.health.status IS 'ok; behind: something waits that should not; late: missed twice over, or never done; failing: the last runs failed, or a check found problems; disabled.';
-COMMENT ON COLUMN billing.health.backlog IS 'What waits, counted up to 10,000. count_sync: usage rows; rating: count windows; sealing: rows of the log; invoice_run: drafts that it should have finalized a day ago; renewals: subscriptions; partitions: missing ones of this month and the next; escalation: disputes past their time; checks: problems found.';
-COMMENT ON COLUMN billing.health.oldest_seconds IS 'Age of the oldest of them; 0 when nothing waits.';
-COMMENT ON COLUMN billing.health.failures IS 'Runs that failed since the last success.';
-COMMENT ON COLUMN billing.health.is_running IS 'Whether a run is under way, or broke off and is not marked yet.';
-COMMENT ON COLUMN billing.health.is_scheduled IS 'Whether billing.schedule_jobs() put it on pg_cron; NULL for what is no job.';
-COMMENT ON COLUMN billing.health.last_success_at IS 'When it last succeeded.';
-COMMENT ON COLUMN billing.health.last_success_seconds IS 'Seconds since; NULL for never.';
-COMMENT ON COLUMN billing.health.last_failure_at IS 'When it last failed.';
-COMMENT ON COLUMN billing.health.last_error IS 'SQLSTATE, step and message of the last failure; stays after a success.';
