@@ -29,6 +29,7 @@ note_status_text(NoteStatus status)
 		[NOTE_SIGNATURE_REFUSED] = "a signature does not verify",
 		[NOTE_NO_MEMORY] = "out of memory",
 		[NOTE_FAILED] = "the crypto library failed",
+		[NOTE_UNDECIDED] = "the crypto library could not verify a signature",
 	};
 
 	return texts[status];
@@ -43,6 +44,7 @@ note_status_from_signature(SignatureStatus status)
 		[SIGNATURE_WEAK_KEY] = NOTE_WEAK_KEY,
 		[SIGNATURE_NO_MEMORY] = NOTE_NO_MEMORY,
 		[SIGNATURE_FAILED] = NOTE_FAILED,
+		[SIGNATURE_UNDECIDED] = NOTE_UNDECIDED,
 	};
 
 	return statuses[status];

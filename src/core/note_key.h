@@ -34,7 +34,8 @@ typedef enum
 	NOTE_UNKNOWN_KEYS,		/* signed by none of the known keys */
 	NOTE_SIGNATURE_REFUSED, /* a line in the name of a known key that the key did not sign */
 	NOTE_NO_MEMORY,
-	NOTE_FAILED /* the crypto library refused */
+	NOTE_FAILED,   /* the crypto library refused */
+	NOTE_UNDECIDED /* as SIGNATURE_UNDECIDED */
 } NoteStatus;
 
 typedef struct NoteKey

@@ -15,7 +15,8 @@ typedef enum
 	SIGNATURE_REFUSED,	/* not the key's signature of the message */
 	SIGNATURE_WEAK_KEY, /* a public key under which a signature can be made that holds for any message */
 	SIGNATURE_NO_MEMORY,
-	SIGNATURE_FAILED /* the crypto library refused */
+	SIGNATURE_FAILED, /* the crypto library refused */
+	SIGNATURE_UNDECIDED /* the crypto library could not verify, for want of memory most likely: nothing is known */
 } SignatureStatus;
 
 extern SignatureStatus signature_public_key(const uint8_t seed[SIGNATURE_SEED_SIZE],
@@ -30,7 +31,10 @@ extern SignatureStatus signature_sign(const uint8_t seed[SIGNATURE_SEED_SIZE], c
  */
 extern SignatureStatus signature_check_key(const uint8_t key[SIGNATURE_KEY_SIZE]);
 
-/* Checks the key too. */
+/*
+ * Checks the key too. The library answers alike for a signature that does not hold and when it runs out of memory on the
+ * way, so that SIGNATURE_REFUSED is said only when it verifies a signature that is known to hold.
+ */
 extern SignatureStatus signature_verify(const uint8_t key[SIGNATURE_KEY_SIZE], const void *message,
 										size_t length, const uint8_t signature[SIGNATURE_SIZE]);
 

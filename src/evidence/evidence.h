@@ -39,6 +39,9 @@ extern const EvidenceKind evidence_kinds[];
 /* Raises MB400 for a kind that the log has not. */
 extern const EvidenceKind *evidence_kind(const char *name);
 
+/* "FROM table t" of the kind's rows. */
+extern const char *evidence_kind_table(const EvidenceKind *kind);
+
 /* "prefix.a, prefix.b" of the key columns; palloc'd. */
 extern char *evidence_key_list(const EvidenceKind *kind, const char *prefix);
 

@@ -132,9 +132,20 @@ load_seed(uint8_t seed[SIGNATURE_SEED_SIZE])
 		refuse_key(problem);
 }
 
+/* What says nothing of a note, but of the machine. */
+static void
+check_machine(NoteStatus status)
+{
+	if (status == NOTE_NO_MEMORY)
+		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
+	if (status == NOTE_FAILED || status == NOTE_UNDECIDED)
+		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL), errmsg("%s", note_status_text(status)));
+}
+
 static void
 check_note(NoteStatus status, const char *what)
 {
+	check_machine(status);
 	if (status != NOTE_OK)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_NOTE),
 				errmsg("%s: %s", what, note_status_text(status)));
@@ -275,6 +286,7 @@ evidence_note_problem(const char *note, const char *vkey, const char *body)
 	if (parsed.text.length != strlen(body) || memcmp(parsed.text.text, body, parsed.text.length) != 0)
 		return "the text is another one";
 	status = note_verify(&parsed, &key, 1, &verdict);
+	check_machine(status);
 	if (status == NOTE_OK && !verdict.verified)
 		status = NOTE_UNKNOWN_KEYS;
 	return status == NOTE_OK ? NULL : note_status_text(status);

@@ -60,6 +60,12 @@ evidence_kind(const char *name)
 	return NULL;
 }
 
+const char *
+evidence_kind_table(const EvidenceKind *kind)
+{
+	return strstr(kind->rows, "FROM ");
+}
+
 char *
 evidence_key_list(const EvidenceKind *kind, const char *prefix)
 {

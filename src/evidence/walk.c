@@ -150,7 +150,6 @@ static uint64 *
 waiting_with_rows(const EvidenceWindow *window, const EvidenceKind *kind, int *count)
 {
 	static const Oid types[] = {XID8ARRAYOID};
-	const char *table = strstr(kind->rows, "FROM ");
 	char *sql;
 	uint64 *ids;
 
@@ -159,7 +158,7 @@ waiting_with_rows(const EvidenceWindow *window, const EvidenceKind *kind, int *c
 					   ARR_DIMS(DatumGetArrayTypeP(window->waiting))) == 0)
 		return NULL;
 	sql = psprintf("SELECT x FROM unnest($1) AS x WHERE EXISTS (SELECT %s WHERE t.log_xid = x) ORDER BY x",
-				   table);
+				   evidence_kind_table(kind));
 	*count = (int) billing_spi_run(sql, 1, types, &window->waiting, NULL);
 	ids = palloc(*count * sizeof(uint64));
 	for (int i = 0; i < *count; i++)

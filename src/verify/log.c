@@ -9,7 +9,7 @@ refute_note(NoteStatus status, const char *where, Verdict *verdict)
 {
 	const char *text = note_status_text(status);
 
-	if (status == NOTE_NO_MEMORY || status == NOTE_FAILED)
+	if (status == NOTE_NO_MEMORY || status == NOTE_FAILED || status == NOTE_UNDECIDED)
 		return verdict_machine(verdict, text);
 	if (status == NOTE_UNKNOWN_KEYS || status == NOTE_SIGNATURE_REFUSED || status == NOTE_WEAK_KEY)
 		return verdict_refute(verdict, where, "%s", text);

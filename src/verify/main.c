@@ -8,10 +8,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char usage[] =
 	"usage: billing-verify BUNDLE [--key VKEY] [--checkpoint NOTE [--proof FILE]] [--json]\n"
 	"       billing-verify witness DIR --key VKEY [--proof FILE] [--sign KEYFILE --name NAME] < NOTE\n"
+	"       billing-verify witness DIR --key VKEY --max-age SECONDS [--now TIME]\n"
 	"\n"
 	"BUNDLE is a document of billing.evidence() or billing.evidence_month(), or - for the standard input. "
 	"VKEY is the log's verifier "
@@ -24,7 +26,13 @@ static const char usage[] =
 	"Ed25519 key in\n"
 	"KEYFILE (PEM) under NAME.\n"
 	"\n"
-	"Exit status: 0 valid, 1 refuted, 2 unreadable, 64 called wrongly.\n";
+	"With --max-age it reads no note, and tells whether the one in DIR came at most SECONDS ago: the alarm "
+	"when a log "
+	"stops.\n"
+	"Let that be twice the interval of its checkpoints. TIME is in seconds since 1970, and now unless "
+	"given.\n"
+	"\n"
+	"Exit status: 0 valid, 1 refuted, 2 unreadable, 3 no new checkpoint in time, 64 called wrongly.\n";
 
 typedef struct Arguments
 {
@@ -37,6 +45,9 @@ typedef struct Arguments
 	const char *proof;
 	const char *seed;
 	const char *name;
+	const char *max_age;
+	const char *now;
+	WitnessAge age;
 } Arguments;
 
 /* Where an option is put, and which of the two calls has it. */
@@ -73,8 +84,32 @@ read_option(const Option *options, size_t count, const Arguments *arguments, cha
 	return true;
 }
 
+/* Seconds as decimal digits. */
 static bool
-check_arguments(const Arguments *arguments, Verdict *verdict)
+read_seconds(const char *option, const char *text, int64_t *seconds, Verdict *verdict)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 15 || text[digits] != '\0')
+		return verdict_usage(verdict, "%s is no number of seconds: \"%s\"", option, text);
+	*seconds = strtoll(text, NULL, 10);
+	return true;
+}
+
+static bool
+check_age_arguments(Arguments *arguments, Verdict *verdict)
+{
+	if (arguments->max_age == NULL)
+		return arguments->now == NULL || verdict_usage(verdict, "--now needs --max-age");
+	if (arguments->proof != NULL || arguments->seed != NULL)
+		return verdict_usage(verdict, "with --max-age no note is read");
+	arguments->age = (WitnessAge){arguments->operand, arguments->key, 0, (int64_t) time(NULL)};
+	return read_seconds("--max-age", arguments->max_age, &arguments->age.most, verdict) &&
+		   (arguments->now == NULL || read_seconds("--now", arguments->now, &arguments->age.now, verdict));
+}
+
+static bool
+check_arguments(Arguments *arguments, Verdict *verdict)
 {
 	if (arguments->wants_help)
 		return true;
@@ -86,7 +121,7 @@ check_arguments(const Arguments *arguments, Verdict *verdict)
 		return verdict_usage(verdict, "--sign and --name go together");
 	if (!arguments->is_witness && arguments->proof != NULL && arguments->checkpoint == NULL)
 		return verdict_usage(verdict, "--proof needs --checkpoint");
-	return true;
+	return check_age_arguments(arguments, verdict);
 }
 
 static bool
@@ -98,6 +133,8 @@ read_arguments(char **words, Arguments *arguments, Verdict *verdict)
 		{"--proof", &arguments->proof, NULL, true, true},
 		{"--sign", &arguments->seed, NULL, false, true},
 		{"--name", &arguments->name, NULL, false, true},
+		{"--max-age", &arguments->max_age, NULL, false, true},
+		{"--now", &arguments->now, NULL, false, true},
 		{"--json", NULL, &arguments->json, true, false},
 		{"--help", NULL, &arguments->wants_help, true, true},
 	};
@@ -218,10 +255,16 @@ witness(const Arguments *arguments, Verdict *verdict)
 		.name = arguments->name,
 	};
 
+	bool done = arguments->max_age == NULL ? witness_run(&options, verdict)
+										   : witness_check_age(&arguments->age, verdict);
+	const char *outcome = verdict->outcome == VERDICT_REFUTED ? "refused"
+						  : verdict->outcome == VERDICT_STALE ? "stale"
+															  : "unreadable";
+
 	/* The standard output is for the cosignature. */
-	if (!witness_run(&options, verdict))
-		fprintf(stderr, "%s: %s%s%s\n", verdict->outcome == VERDICT_REFUTED ? "refused" : "unreadable",
-				verdict->where, verdict->where[0] == '\0' ? "" : ": ", verdict->text);
+	if (!done)
+		fprintf(stderr, "%s: %s%s%s\n", outcome, verdict->where, verdict->where[0] == '\0' ? "" : ": ",
+				verdict->text);
 }
 
 int

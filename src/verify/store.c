@@ -26,12 +26,12 @@ write_path(Store *store, const char *origin, Verdict *verdict)
 }
 
 bool
-store_open(Store *store, const char *directory, const char *origin, Verdict *verdict)
+store_open(Store *store, const char *directory, const char *origin, bool may_make, Verdict *verdict)
 {
 	store->directory = directory;
 	if (!write_path(store, origin, verdict))
 		return false;
-	if (mkdir(directory, 0777) != 0 && errno != EEXIST)
+	if (may_make && mkdir(directory, 0777) != 0 && errno != EEXIST)
 		return verdict_unreadable(verdict, NULL, "could not make directory \"%s\": %s", directory,
 								  strerror(errno));
 	store->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -86,6 +86,18 @@ store_write(const Store *store, const char *suffix, const char *bytes, size_t le
 	if (write_durably(path_new, bytes, length) && rename(path_new, path) == 0 && fsync(store->lock) == 0)
 		return true;
 	return verdict_unreadable(verdict, NULL, "could not write \"%s\": %s", path, strerror(errno));
+}
+
+bool
+store_time(const Store *store, int64_t *seconds, Verdict *verdict)
+{
+	struct stat status;
+
+	if (stat(store->path, &status) != 0)
+		return verdict_unreadable(verdict, NULL, "could not look at \"%s\": %s", store->path,
+								  strerror(errno));
+	*seconds = (int64_t) status.st_mtime;
+	return true;
 }
 
 void

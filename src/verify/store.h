@@ -13,8 +13,9 @@ typedef struct Store
 	char path[STORE_PATH_MAX];
 } Store;
 
-/* Makes the directory when it is missing. */
-extern bool store_open(Store *store, const char *directory, const char *origin, Verdict *verdict);
+/* Makes the directory when it is missing, if it may. */
+extern bool store_open(Store *store, const char *directory, const char *origin, bool may_make,
+					   Verdict *verdict);
 
 /* found is false, and input empty, before the first write. */
 extern bool store_read(const Store *store, Input *input, bool *found, Verdict *verdict);
@@ -22,6 +23,9 @@ extern bool store_read(const Store *store, Input *input, bool *found, Verdict *v
 /* Replaces the file, or that with a suffix to its name, as a whole; it is on disk when this returns. */
 extern bool store_write(const Store *store, const char *suffix, const char *bytes, size_t length,
 						Verdict *verdict);
+
+/* When the file was written, in seconds since 1970. */
+extern bool store_time(const Store *store, int64_t *seconds, Verdict *verdict);
 
 extern void store_close(Store *store);
 

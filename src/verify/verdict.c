@@ -63,6 +63,17 @@ verdict_unreadable(Verdict *verdict, const char *where, const char *format, ...)
 }
 
 bool
+verdict_stale(Verdict *verdict, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	decide(verdict, VERDICT_STALE, NULL, format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+bool
 verdict_usage(Verdict *verdict, const char *format, ...)
 {
 	va_list arguments;

@@ -10,6 +10,7 @@ typedef enum
 	VERDICT_VALID = 0,
 	VERDICT_REFUTED = 1,	/* read, and something does not hold */
 	VERDICT_UNREADABLE = 2, /* not what it should be in form, or not to be had */
+	VERDICT_STALE = 3,		/* a witness was given no new checkpoint in time */
 	VERDICT_USAGE = 64		/* called in a way it does not have (sysexits.h) */
 } VerdictOutcome;
 
@@ -25,13 +26,14 @@ typedef struct Verdict
 } Verdict;
 
 /*
- * Both keep what was found first and return false, so that a check can end with them. where may be NULL; the text is
+ * They keep what was found first and return false, so that a check can end with them. where may be NULL; the text is
  * lower case without a full stop. Bytes of the texts that a terminal would act on are replaced.
  */
 extern bool verdict_refute(Verdict *verdict, const char *where, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 extern bool verdict_unreadable(Verdict *verdict, const char *where, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+extern bool verdict_stale(Verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern bool verdict_usage(Verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts a place before that of a verdict which is not valid; returns false. */

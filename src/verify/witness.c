@@ -125,7 +125,9 @@ keep_and_tell(Witness *witness, const WitnessOptions *options, Verdict *verdict)
 		return verdict_unreadable(verdict, "checkpoint", "not a signed note");
 	if (options->seed_path != NULL && !make_cosignature(options, note.text, line, &length, verdict))
 		return false;
-	if (!store_write(&witness->store, "", witness->note.bytes, witness->note.length, verdict))
+	/* The file's time is that of the checkpoint's first coming. */
+	if ((!witness->has_kept || witness->given.size > witness->kept.size) &&
+		!store_write(&witness->store, "", witness->note.bytes, witness->note.length, verdict))
 		return false;
 	if (options->seed_path == NULL)
 		printf("kept: %s, %llu leaves\n", witness->given.origin, (unsigned long long) witness->given.size);
@@ -143,7 +145,7 @@ witness_run(const WitnessOptions *options, Verdict *verdict)
 
 	done = open_note(&witness, options->key, verdict) &&
 		   (options->proof_path == NULL || log_read_proof(options->proof_path, &witness.proof, verdict)) &&
-		   store_open(&witness.store, options->directory, witness.given.origin, verdict);
+		   store_open(&witness.store, options->directory, witness.given.origin, true, verdict);
 	if (done)
 	{
 		done = read_kept(&witness, verdict) && check_sizes(&witness, verdict) &&
@@ -151,5 +153,47 @@ witness_run(const WitnessOptions *options, Verdict *verdict)
 		store_close(&witness.store);
 	}
 	free(witness.note.bytes);
+	return done;
+}
+
+static bool
+check_age(const Witness *witness, const WitnessAge *age, Verdict *verdict)
+{
+	const char *origin = witness->given.origin;
+	int64_t kept_at;
+	long long seconds;
+
+	if (!witness->has_kept)
+		return verdict_stale(verdict, "%s: no checkpoint was kept yet", origin);
+	if (!store_time(&witness->store, &kept_at, verdict))
+		return false;
+	seconds = (long long) (age->now - kept_at);
+	if (seconds > age->most)
+		return verdict_stale(verdict, "%s: no new checkpoint for %lld seconds, and %lld are allowed", origin,
+							 seconds, (long long) age->most);
+	/* Else a clock that was put back would put off the alarm. */
+	if (seconds < -age->most)
+		return verdict_stale(verdict, "%s: the checkpoint was kept %lld seconds after now", origin, -seconds);
+	printf("fresh: %s, %llu leaves, %lld seconds ago\n", origin, (unsigned long long) witness->kept.size,
+		   seconds);
+	return true;
+}
+
+bool
+witness_check_age(const WitnessAge *age, Verdict *verdict)
+{
+	Witness witness = {.note = {NULL, 0}};
+	NoteKey key;
+	bool done;
+
+	if (!input_read_key(age->key, &key, verdict))
+		return false;
+	if (key.name_length >= sizeof(witness.given.origin))
+		return verdict_unreadable(verdict, NULL, "the name of the key is too long");
+	memcpy(witness.given.origin, key.name, key.name_length + 1);
+	if (!store_open(&witness.store, age->directory, witness.given.origin, false, verdict))
+		return false;
+	done = read_kept(&witness, verdict) && check_age(&witness, age, verdict);
+	store_close(&witness.store);
 	return done;
 }

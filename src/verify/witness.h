@@ -3,11 +3,13 @@
 
 #include "verify/verdict.h"
 
+#include <stdint.h>
+
 /*
  * A witness remembers for each log, by its origin, the newest checkpoint it accepted, and accepts only what continues
  * it: a log that shows one history to one customer and another to the next needs the witness to forget.
  *
- * directory holds one file per origin, named after the SHA-256 of the origin: the signed note. Another root for the
+ * directory holds one file per origin, named after the SHA-256 of the origin: the signed note, written when it came first. Another root for the
  * same size is put beside it as evidence, with the suffix .fork.
  */
 typedef struct WitnessOptions
@@ -19,7 +21,22 @@ typedef struct WitnessOptions
 	const char *name;		/* of the witness's key; needed for signing */
 } WitnessOptions;
 
+/* How old the kept checkpoint may be. */
+typedef struct WitnessAge
+{
+	const char *directory;
+	const char *key; /* its name is the log's origin */
+	int64_t most;	 /* seconds */
+	int64_t now;	 /* seconds since 1970 */
+} WitnessAge;
+
 /* Reads the note from the standard input, and writes what it says or the cosignature line to the standard output. */
 extern bool witness_run(const WitnessOptions *options, Verdict *verdict);
+
+/*
+ * Says on the standard output when the kept checkpoint of the log came; VERDICT_STALE when that is longer ago than may
+ * be, or none ever came. The same checkpoint given again is not a new one.
+ */
+extern bool witness_check_age(const WitnessAge *age, Verdict *verdict);
 
 #endif

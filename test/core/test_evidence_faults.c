@@ -3,41 +3,7 @@
  * the second and so on, until a run needs no more: each must be reported, change nothing that was there before and
  * leave nothing behind. The sources are compiled in under other names, with counting calls.
  */
-#include <openssl/evp.h>
-#include <stdbool.h>
-#include <stdlib.h>
-
-static long calls_left = -1;
-
-static bool
-call_fails(void)
-{
-	return calls_left >= 0 && calls_left-- == 0;
-}
-
-#define calloc(count, size) (call_fails() ? NULL : calloc(count, size))
-#define EVP_MD_fetch(library, name, properties)                                                              \
-	(call_fails() ? NULL : EVP_MD_fetch(library, name, properties))
-#define EVP_MD_CTX_new() (call_fails() ? NULL : EVP_MD_CTX_new())
-#define EVP_DigestInit_ex2(state, type, parameters)                                                          \
-	(call_fails() ? 0 : EVP_DigestInit_ex2(state, type, parameters))
-#define EVP_DigestUpdate(state, bytes, length) (call_fails() ? 0 : EVP_DigestUpdate(state, bytes, length))
-#define EVP_DigestFinal_ex(state, out, length) (call_fails() ? 0 : EVP_DigestFinal_ex(state, out, length))
-#define EVP_PKEY_new_raw_private_key(type, engine, bytes, length)                                            \
-	(call_fails() ? NULL : EVP_PKEY_new_raw_private_key(type, engine, bytes, length))
-#define EVP_PKEY_new_raw_public_key(type, engine, bytes, length)                                             \
-	(call_fails() ? NULL : EVP_PKEY_new_raw_public_key(type, engine, bytes, length))
-#define EVP_PKEY_get_raw_public_key(key, out, length)                                                        \
-	(call_fails() ? 0 : EVP_PKEY_get_raw_public_key(key, out, length))
-#define EVP_DigestSignInit(state, context, type, engine, key)                                                \
-	(call_fails() ? 0 : EVP_DigestSignInit(state, context, type, engine, key))
-#define EVP_DigestSign(state, out, out_length, bytes, length)                                                \
-	(call_fails() ? 0 : EVP_DigestSign(state, out, out_length, bytes, length))
-#define EVP_DigestVerifyInit(state, context, type, engine, key)                                              \
-	(call_fails() ? 0 : EVP_DigestVerifyInit(state, context, type, engine, key))
-/* 0 would say that the signature does not verify. */
-#define EVP_DigestVerify(state, signature, signature_length, bytes, length)                                  \
-	(call_fails() ? -1 : EVP_DigestVerify(state, signature, signature_length, bytes, length))
+#include "faults.h"
 
 #define digest_create faulty_digest_create
 #define digest_reset faulty_digest_reset
@@ -188,6 +154,44 @@ run_note(Results *results)
 	return status == NOTE_OK ? note_verify(&note, keys, 2, verdicts) : status;
 }
 
+/* A signature that holds and one that does not: neither is ever taken for the other. */
+static void
+run_signature(long number, bool last)
+{
+	static const uint8_t seed[SIGNATURE_SEED_SIZE] = {1};
+	uint8_t public_key[SIGNATURE_KEY_SIZE];
+	uint8_t signature[SIGNATURE_SIZE];
+	SignatureStatus status;
+
+	CHECK_INT(signature_public_key(seed, public_key), SIGNATURE_OK);
+	CHECK_INT(signature_sign(seed, "text", 4, signature), SIGNATURE_OK);
+	faults_begin(number, last);
+	status = signature_verify(public_key, "text", 4, signature);
+	CHECK(status != SIGNATURE_REFUSED && status != SIGNATURE_WEAK_KEY);
+	CHECK(status != SIGNATURE_OK || !(faults_end() && last));
+	faults_begin(number, last);
+	status = signature_verify(public_key, "other", 5, signature);
+	CHECK(status != SIGNATURE_OK && status != SIGNATURE_WEAK_KEY);
+	CHECK(status != SIGNATURE_REFUSED || !(faults_end() && last));
+	faults_end();
+}
+
+static void
+test_out_of_memory(void)
+{
+	Results results = {0};
+
+	for (long number = 0; number < 20; number++)
+	{
+		run_signature(number, false);
+		run_signature(number, true);
+	}
+	faults_set_verifying(true);
+	CHECK_INT(run_note(&results), NOTE_UNDECIDED);
+	faults_set_verifying(false);
+	CHECK_INT(run_note(&results), NOTE_OK);
+}
+
 int
 main(void)
 {
@@ -202,16 +206,18 @@ main(void)
 	do
 	{
 		memset(&got, 0, sizeof(got));
-		calls_left = failing++;
+		faults_begin(failing++, false);
 		tree = run_tree(&got);
 		CHECK(tree == MERKLE_OK || tree == MERKLE_NO_MEMORY || tree == MERKLE_FAILED ||
 			  tree == MERKLE_MISSING);
 		if (tree == MERKLE_OK)
 			note = run_note(&got);
 		CHECK(note == NOTE_OK || note == NOTE_NO_MEMORY || note == NOTE_FAILED);
-	} while (tree != MERKLE_OK || note != NOTE_OK);
+	} while (faults_end());
+	CHECK(tree == MERKLE_OK && note == NOTE_OK);
 	CHECK(memcmp(&want, &got, sizeof(want)) == 0);
 	CHECK(failing > 150);
 	printf("%ld calls failed in turn\n", failing - 1);
+	test_out_of_memory();
 	TEST_MAIN_END();
 }

@@ -3,33 +3,7 @@
  * more: each must report JSON_NO_MEMORY, leave nothing behind and hand out nothing. The sources are compiled in
  * under other names, with counting allocators.
  */
-#include <stdlib.h>
-
-static long allocations_left = -1;
-
-static int
-allocation_fails(void)
-{
-	return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-static void *
-faulty_malloc(size_t size)
-{
-	return allocation_fails() ? NULL : malloc(size);
-}
-
-static void *
-faulty_calloc(size_t count, size_t size)
-{
-	return allocation_fails() ? NULL : calloc(count, size);
-}
-
-static void *
-faulty_realloc(void *old, size_t size)
-{
-	return allocation_fails() ? NULL : realloc(old, size);
-}
+#include "faults.h"
 
 #define json_parse faulty_json_parse
 #define json_parse_string faulty_json_parse_string
@@ -40,9 +14,6 @@ faulty_realloc(void *old, size_t size)
 #define json_canonical faulty_json_canonical
 #define json_canonical_number faulty_json_canonical_number
 #define json_status_text faulty_json_status_text
-#define malloc faulty_malloc
-#define calloc faulty_calloc
-#define realloc faulty_realloc
 
 #include "../../src/core/json.c"
 #include "../../src/core/json_string.c"
@@ -86,13 +57,13 @@ main(void)
 	CHECK_INT(run(text, length, &want), JSON_OK);
 	do
 	{
-		allocations_left = failing++;
+		faults_begin(failing++, false);
 		status = run(text, length, &out);
 		CHECK(status == JSON_OK || (status == JSON_NO_MEMORY && out == NULL));
 		if (status == JSON_OK)
 			CHECK_STR(out, want);
 		free(out);
-	} while (status == JSON_NO_MEMORY);
+	} while (faults_end());
 	CHECK_INT(status, JSON_OK);
 	CHECK(failing > 10);
 	printf("%ld allocations failed in turn\n", failing - 1);

@@ -60,6 +60,10 @@ def check_options(tap, place, bundle):
     for name, *arguments in [('nothing', ), ('two bundles', 'a', 'b'), ('an unknown option', 'a', '--sign', 'x'), ('no value', 'a', '--key'),
                              ('an option twice', 'a', '--key', 'x', '--key', 'y'), ('a proof of nothing', 'a', '--proof', 'x'),
                              ('a witness without a directory', 'witness', '--key', 'x'), ('a witness without a key', 'witness', 'd'),
+                             ('an age that is no number', 'witness', 'd', '--key', 'x', '--max-age', '1m'),
+                             ('a time without an age', 'witness', 'd', '--key', 'x', '--now', '1'),
+                             ('an age and a proof', 'witness', 'd', '--key', 'x', '--max-age', '1', '--proof', 'y'),
+                             ('an age of a bundle', 'a', '--max-age', '1'),
                              ('a signer without a name', 'witness', 'd', '--key', 'x', '--sign', 'y')]:
         status, output, errors = run(*arguments)
         tap.ok(status == 64 and output == '' and 'usage: ' in errors, f'called wrongly: {name}', status, errors)
@@ -155,6 +159,38 @@ def check_cosignature(tap, place, source):
     tap.ok(os.listdir(place.path('third')) == [], 'witness: then nothing is kept')
 
 
+def check_age(tap, place, source):
+    """The alarm when no new checkpoint comes; the clock is given."""
+    leaves = [source.randbytes(32) for _ in range(9)]
+    note = lambda size: place.key.note(size, canonical.root(leaves[:size]))
+    directory = place.path('aged')
+    kept = f'{directory}/{sha256(ORIGIN.encode()).hex()}'
+    ask = lambda now: run('witness', directory, '--key', place.key.vkey, '--max-age', '120', '--now', str(now))
+    give = lambda text, *options: run('witness', directory, '--key', place.key.vkey, *options, data=text.encode())[0]
+
+    status, _, errors = ask(0)
+    tap.ok(status == 2 and not os.path.exists(directory), 'age: a directory that is not there', status, errors)
+    os.mkdir(directory)
+    status, output, errors = ask(0)
+    tap.ok((status, output) == (3, '') and errors.startswith(f'stale: {ORIGIN}: no checkpoint was kept'), 'age: nothing kept yet', status, errors)
+    give(note(5))
+    os.utime(kept, (10**6, 10**6))
+    status, output, errors = ask(10**6 + 120)
+    tap.ok((status, output) == (0, f'fresh: {ORIGIN}, 5 leaves, 120 seconds ago\n'), 'age: in time', status, errors)
+    status, output, errors = ask(10**6 + 121)
+    tap.ok((status, output, errors) == (3, '', f'stale: {ORIGIN}: no new checkpoint for 121 seconds, and 120 are allowed\n'), 'age: too late', errors)
+    tap.ok(give(note(5)) == 0 and ask(10**6 + 121)[0] == 3, 'age: the same checkpoint again is no new one')
+    proof = ['--proof', place.put('proof', proof_text(5, leaves[:6]))]
+    tap.ok(give(place.key.note(6, bytes(32)), *proof) == 1 and ask(10**6 + 121)[0] == 3, 'age: nor is one that is refused')
+    tap.ok(give(note(6), *proof) == 0 and ask(int(time.time()) + 60)[0] == 0 and ask(int(time.time()) + 200)[0] == 3, 'age: one that continues it is')
+    status, output, errors = run('witness', directory, '--key', place.key.vkey, '--max-age', '120')
+    tap.ok(status == 0 and '6 leaves' in output, 'age: by the clock of the machine', errors)
+    status, output, errors = ask(10**6)
+    tap.ok(status == 3 and 'after now' in errors, 'age: a clock that was put back', errors)
+    other = canonical.vkey('other.example', place.key.public)
+    tap.ok(run('witness', directory, '--key', other, '--max-age', '120')[0] == 3, 'age: another log')
+
+
 def main():
     print('# seed', SEED)
     tap, source = Tap(), random.Random(SEED)
@@ -164,6 +200,7 @@ def main():
         check_kept(tap, place, Scenario(SEED + 1))
         check_witness(tap, place, source)
         check_cosignature(tap, place, source)
+        check_age(tap, place, source)
     tap.end()
 
 
