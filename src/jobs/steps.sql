@@ -208,7 +208,8 @@ BEGIN
         RETURN jsonb_build_object('progress', format('there is no %s', signature));
     END IF;
     EXECUTE format('SELECT count(*), min(to_jsonb(f)::text)::jsonb FROM %s($1) AS f', split_part(called::text, '(', 1)) INTO answers, answer USING argument;
-    done := CASE WHEN answers = 1 AND jsonb_typeof(answer) = 'number' THEN answer::numeric::bigint WHEN answers = 1 THEN 0 ELSE answers END;
+    done := CASE WHEN answers = 1 AND jsonb_typeof(answer) = 'number' THEN answer::numeric::bigint
+                 WHEN answers = 1 THEN coalesce((answer ->> 'usage_rows')::bigint, 0) ELSE answers END;
     RETURN jsonb_build_object('rows', done, 'progress', format('%s: %s', called::regproc, CASE WHEN answers = 1 THEN answer ELSE to_jsonb(answers) END));
 END
 $$;
@@ -216,7 +217,8 @@ COMMENT ON FUNCTION billing.step_call(text, anyelement) IS 'Internal: calls a fu
 
 CREATE FUNCTION billing.step_coverage(state jsonb, now timestamptz) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.step_call('billing.sync_coverage(date)', billing.utc_day(now))
+    -- Through yesterday: today is not over.
+    SELECT billing.step_call('billing.sync_coverage(date)', billing.utc_day(now) - 1)
 $$;
 COMMENT ON FUNCTION billing.step_coverage(jsonb, timestamptz) IS 'Internal: billing.sync_coverage().';
 
@@ -226,11 +228,56 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION billing.step_escalation(jsonb, timestamptz) IS 'Internal: billing.escalate_disputes().';
 
-CREATE FUNCTION billing.step_retention(state jsonb, now timestamptz) RETURNS jsonb
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.step_call('billing.apply_retention(date)', billing.utc_day(now))
+-- A thousand bundles a transaction. Without a signed checkpoint there are none yet, and the months that need them stay.
+CREATE FUNCTION billing.step_bundles(state jsonb, now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made integer := 0;
+BEGIN
+    IF to_regprocedure('billing.make_retention_bundles(date, integer)') IS NULL THEN
+        RETURN '{}';
+    END IF;
+    EXECUTE 'SELECT billing.make_retention_bundles($1, 1000)' INTO made USING billing.utc_day(now);
+    RETURN jsonb_build_object('rows', made, 'again', made >= 1000, 'progress', format('%s bundles made', made));
+EXCEPTION WHEN SQLSTATE 'MB454' THEN
+    RETURN jsonb_build_object('progress', format('bundles wait for a seal: %s', SQLERRM));
+END
 $$;
-COMMENT ON FUNCTION billing.step_retention(jsonb, timestamptz) IS 'Internal: billing.apply_retention().';
+COMMENT ON FUNCTION billing.step_bundles(jsonb, timestamptz) IS 'Internal: billing.make_retention_bundles().';
+
+-- A month a transaction, as billing.apply_retention() does it; asked again after something went, for counts wait for their usage.
+CREATE FUNCTION billing.step_retention(state jsonb, now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    queue   jsonb := state -> 'queue';
+    skipped jsonb := coalesce(state -> 'left_out', '[]');
+    piece   jsonb;
+    outcome text;
+BEGIN
+    IF to_regprocedure('billing.drop_month(text, date, date)') IS NULL THEN
+        RETURN jsonb_build_object('progress', 'there is no retention');
+    END IF;
+    IF queue IS NULL OR jsonb_array_length(queue) = 0 THEN
+        EXECUTE $q$ SELECT coalesce(jsonb_agg(jsonb_build_object('table', p.table_name, 'month', p.month) ORDER BY p.month, p.table_name), '[]')
+                      FROM billing.retention_plan($1) AS p
+                     WHERE p.decision = 'drop' AND NOT $2 @> jsonb_build_array(jsonb_build_object('table', p.table_name, 'month', p.month)) $q$
+           INTO queue USING billing.utc_day(now), skipped;
+    END IF;
+    IF jsonb_array_length(queue) = 0 THEN
+        RETURN jsonb_build_object('progress', format('nothing else is to go; %s months in use stay', jsonb_array_length(skipped)));
+    END IF;
+    piece := queue -> 0;
+    BEGIN
+        EXECUTE 'SELECT billing.drop_month($1, $2, $3)' INTO outcome USING piece ->> 'table', (piece ->> 'month')::date, billing.utc_day(now);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected OR SQLSTATE 'MB460' OR SQLSTATE 'MB461' THEN
+        outcome := format('%s of %s stays: %s', piece ->> 'table', piece ->> 'month', SQLERRM);
+        skipped := skipped || jsonb_build_array(piece);
+    END;
+    RETURN jsonb_build_object('rows', CASE WHEN skipped @> jsonb_build_array(piece) THEN 0 ELSE 1 END, 'progress', outcome,
+                              'queue', queue - 0, 'left_out', skipped, 'again', true);
+END
+$$;
+COMMENT ON FUNCTION billing.step_retention(jsonb, timestamptz) IS 'Internal: drops the next month of billing.retention_plan(); one that is in use is left for the next run.';
 
 CREATE FUNCTION billing.step_personal_data(state jsonb, now timestamptz) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

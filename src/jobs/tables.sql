@@ -103,5 +103,5 @@ INSERT INTO billing.jobs (position, job, schedule, overdue_after, retry_after, s
     (7, 'escalation', '7 * * * *', '2 hours', '5 minutes', '{escalation}', false, 'billing.escalate_disputes(timestamp with time zone)', '{}', 'Escalates disputes of identity that are past their time.'),
     (8, 'verification', '40 2 * * *', '25 hours', '1 hour', '{replay,integrity,log}', true, NULL, '{"verify_log":true}',
      'Replays counts, checks integrity, and verifies the log.'),
-    (9, 'retention', '30 3 * * *', '25 hours', '1 hour', '{retention}', false, 'billing.apply_retention(date)', '{}', 'Drops what is kept no longer.'),
+    (9, 'retention', '30 3 * * *', '25 hours', '1 hour', '{bundles,retention}', true, 'billing.drop_month(text, date, date)', '{}', 'Drops what is kept no longer.'),
     (10, 'personal_data', '50 3 * * *', '25 hours', '1 hour', '{personal_data}', false, 'billing.purge_subjects(date)', '{}', 'Destroys the keys of personal data whose time has passed.');
