@@ -58,12 +58,14 @@ SELECT billing.create_account('acme', account => '');
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM billing.accounts;
 
--- Who may: an application makes accounts, and no sellers; it does not read the table.
+-- Who may: a tenant's session makes its accounts, and no sellers, and reads its own.
+SELECT billing.grant_tenant_role(session_user, 'crest', 'app');
 SET ROLE billing_app;
 SELECT billing.create_account('crest');
 SELECT billing.create_legal_entity('x', 'x');
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM billing.accounts;
+SELECT billing.create_account('acme');
 \echo :LAST_ERROR_SQLSTATE
+SELECT tenant_id, account_id FROM billing.accounts;
 RESET ROLE;
 ROLLBACK;

@@ -225,11 +225,11 @@ SELECT billing.cancel_subscription('bolt', :'present', at => 'now') = (now() AT 
 SELECT status, plan_id FROM billing.current_subscriptions WHERE subscription_id = :'present';
 SELECT count(*) FROM billing.current_subscriptions WHERE subscription_id = :'later';
 
--- Who may: an application subscribes and asks, and does not read the tables.
+-- Who may: a tenant's session subscribes, asks, and reads its own.
+SELECT billing.grant_tenant_role(session_user, 'bolt', 'app');
 SET ROLE billing_app;
 SELECT billing.subscribe('bolt', plan => 'fees', starts => '2026-11-10') IS NOT NULL AS subscribed, billing.subscription_status('bolt', :'trial', '2026-11-14') AS status;
-SELECT * FROM billing.subscriptions;
-\echo :LAST_ERROR_SQLSTATE
+SELECT DISTINCT tenant_id FROM billing.subscriptions;
 SET ROLE billing_auditor;
 SELECT count(*) > 0 AS reads FROM billing.current_subscriptions;
 SELECT billing.subscribe('bolt', plan => 'fees', starts => '2026-11-10');

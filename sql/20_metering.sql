@@ -171,6 +171,8 @@ INSERT INTO billing.usage_records (tenant_id, meter_id, event_id, occurred_at, q
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.record_usage('acme', 'requests', 'x');
 \echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT billing.grant_tenant_role(session_user, 'acme', 'app');
 SET ROLE billing_app;
 INSERT INTO billing.usage_records (tenant_id, meter_id, event_id, occurred_at, quantity) VALUES ('acme', 'requests', 'x', '2026-02-09Z', 1);
 \echo :LAST_ERROR_SQLSTATE

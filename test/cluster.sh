@@ -5,6 +5,7 @@
 # The command gets PGHOST, PGPORT, PGUSER and PGDATABASE. Afterwards the cluster is stopped and removed, unless KEEP=1.
 #   --durable  fsync stays on     --cron  pg_cron is preloaded and runs jobs in DATABASE
 #   --signed   the log of evidence has a new signing key
+# Tokens are verified with a new key, whose file billing.token_key_file names.
 # A server refuses to run as root, so for root it runs as postgres (or nobody), and trusts only who can enter its directory.
 set -euo pipefail
 
@@ -46,6 +47,7 @@ server_settings()
 		shared_buffers = 256MB
 		max_wal_size = 4GB
 		log_line_prefix = '%m [%p] %q%u@%d '
+		billing.token_key_file = '$home/token.keys'
 	END
 	[ -z "$cron" ] || cat <<-END
 		shared_preload_libraries = 'pg_cron'
@@ -64,6 +66,7 @@ start_cluster()
 	as_owner "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$home/initdb.log" ||
 		{ cat "$home/initdb.log" >&2; return 1; }
 	[ -z "$signed" ] || (umask 077 && as_owner openssl genpkey -algorithm ed25519 -out "$home/signing.pem")
+	(umask 077 && echo "test HS256 $(openssl rand -base64 32)" | as_owner tee "$home/token.keys" >/dev/null)
 	server_settings | as_owner tee -a "$home/data/postgresql.conf" >/dev/null
 	as_owner "$bin/pg_ctl" -D "$home/data" -l "$home/server.log" -w -s start || { cat "$home/server.log" >&2; return 1; }
 	started=yes

@@ -57,6 +57,7 @@ DECLARE
     existing jsonb;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_text('tenant', tenant);
     PERFORM billing.check_text('account', account);
     PERFORM billing.check_text('account name', shown);

@@ -1,7 +1,7 @@
 -- Who may read the tables of catalog and call its functions.
 
 GRANT SELECT ON billing.meters, billing.products, billing.plans, billing.plan_versions, billing.charges, billing.price_list
-    TO billing_admin, billing_operator, billing_app;
+    TO billing_admin, billing_operator, billing_app, billing_tenant;
 
 GRANT EXECUTE ON FUNCTION billing.add_charge(text, text, jsonb, text, jsonb, text, boolean, boolean, integer), billing.remove_charge(text, text, integer)
     TO billing_admin;

@@ -32,6 +32,7 @@ DECLARE
     terms        record;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_subscribe(starts, ends, anchor, trial_days);
     answer := billing.begin_call(tenant, 'subscribe', idempotency_key,
         jsonb_build_object('plan', plan, 'starts', starts, 'account', account, 'anchor', anchor, 'ends', ends, 'trial_days', trial_days,
@@ -63,6 +64,7 @@ DECLARE
     day    date;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
     day := billing.change_day(agreed.starts, agreed.anchor, agreed.period_months, effective, at, today);
@@ -93,6 +95,7 @@ DECLARE
     day    date;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
     day := billing.change_day(agreed.starts, agreed.anchor, agreed.period_months, effective, at, today);
@@ -121,6 +124,7 @@ DECLARE
     latest billing.subscription_phases;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_day('today', today);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
@@ -162,6 +166,7 @@ DECLARE
     agreed billing.subscriptions;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, false);
     PERFORM billing.check_day('day', day);
     SELECT * INTO agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
     IF NOT FOUND THEN

@@ -101,3 +101,50 @@ base64_decode(const char *text, size_t length, uint8_t *out, size_t out_length)
 	}
 	return true;
 }
+
+size_t
+base64url_encode(const uint8_t *bytes, size_t length, char *out)
+{
+	size_t written = BASE64URL_LENGTH(length);
+
+	for (size_t i = 0; i < length; i += 3)
+	{
+		char group[4];
+		size_t given = length - i < 3 ? length - i : 3;
+
+		base64_encode(bytes + i, given, group);
+		for (size_t j = 0; j <= given; j++)
+			*out++ = (char) (group[j] == '+' ? '-' : group[j] == '/' ? '_' : group[j]);
+	}
+	return written;
+}
+
+/* A character of the other alphabet that stands for the same bits; what is in this one only becomes none. */
+static char
+standard_character(char character)
+{
+	if (character == '-')
+		return '+';
+	if (character == '_')
+		return '/';
+	return (char) (character == '+' || character == '/' || character == '=' ? '\0' : character);
+}
+
+bool
+base64url_decode(const char *text, size_t length, uint8_t *out, size_t *out_length)
+{
+	*out_length = 0;
+	for (size_t i = 0; i < length; i += 4)
+	{
+		size_t given = length - i < 4 ? length - i : 4;
+		char group[4] = {'=', '=', '=', '='};
+
+		for (size_t j = 0; j < given; j++)
+			group[j] = standard_character(text[i + j]);
+		if (given == 1 || !base64_decode(group, 4, out, given - 1))
+			return false;
+		out += given - 1;
+		*out_length += given - 1;
+	}
+	return true;
+}

@@ -7,13 +7,9 @@
 #include "postgres.h"
 #include "fmgr.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
@@ -23,8 +19,7 @@
 
 #include "core/base64.h"
 #include "evidence/evidence.h"
-
-#define KEY_FILE_SIZE_MAX 4096
+#include "server/key_file.h"
 
 static char *signing_key_file;
 static char *log_origin;
@@ -67,29 +62,6 @@ refuse_key(const char *problem)
 			errhint("The setting billing.signing_key_file names a PEM file with an Ed25519 private key."));
 }
 
-/* Why the file may not be used, or NULL. */
-static const char *
-key_file_problem(int file)
-{
-	struct stat status;
-	char resolved[PATH_MAX];
-	char data[PATH_MAX];
-
-	if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
-		return "it is not a regular file";
-	if (status.st_uid != geteuid())
-		return "the file does not belong to the server's user";
-	if ((status.st_mode & (S_IRWXG | S_IRWXO | S_IXUSR)) != 0)
-		return "the file's mode is neither 0600 nor 0400";
-	if (status.st_size > KEY_FILE_SIZE_MAX)
-		return "the file is too large";
-	if (realpath(signing_key_file, resolved) == NULL || realpath(DataDir, data) == NULL)
-		return "the file's path cannot be resolved";
-	if (strncmp(resolved, data, strlen(data)) == 0 && resolved[strlen(data)] == '/')
-		return "the file is inside the data directory";
-	return NULL;
-}
-
 static int
 no_password(char *buffer, int size, int rwflag, void *context)
 {
@@ -114,20 +86,12 @@ read_seed(const char *text, int length, uint8_t seed[SIGNATURE_SEED_SIZE])
 static void
 load_seed(uint8_t seed[SIGNATURE_SEED_SIZE])
 {
-	char text[KEY_FILE_SIZE_MAX];
-	int file = open(signing_key_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	ssize_t length = 0;
-	const char *problem;
+	BillingKeyFile content;
+	const char *problem = billing_read_key_file(signing_key_file, &content);
 
-	if (file < 0)
-		refuse_key(errno == ELOOP ? "the file is a symbolic link" : "the file cannot be opened");
-	problem = key_file_problem(file);
-	if (problem == NULL)
-		length = read(file, text, sizeof(text));
-	close(file);
-	if (problem == NULL && (length <= 0 || !read_seed(text, (int) length, seed)))
+	if (problem == NULL && !read_seed(content.bytes, (int) content.length, seed))
 		problem = "the file holds no Ed25519 private key in PEM";
-	OPENSSL_cleanse(text, sizeof(text));
+	billing_forget_key_file(&content);
 	if (problem != NULL)
 		refuse_key(problem);
 }

@@ -10,6 +10,7 @@
 #include "utils/date.h"
 #include "utils/json.h"
 
+#include "access/access.h"
 #include "embedded.h"
 #include "evidence/evidence.h"
 
@@ -155,6 +156,7 @@ BILLING_FUNCTION(billing_evidence_month)
 	text *document;
 
 	billing_spi_connect();
+	billing_require_tenant(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0), false);
 	month = month_argument(fcinfo);
 	document = stored_month(&month);
 	if (document == NULL)

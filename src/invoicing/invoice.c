@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "access/access.h"
 #include "embedded.h"
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
@@ -61,11 +62,12 @@ find_invoice(Datum reference, const Datum *tenant)
 InvoiceKey
 invoice_find_argument(FunctionCallInfo fcinfo, int reference, int tenant)
 {
-	Datum tenant_id = PG_ARGISNULL(tenant) ? (Datum) 0 : PG_GETARG_DATUM(tenant);
+	const text *scope = billing_tenant_scope(PG_ARGISNULL(tenant) ? NULL : PG_GETARG_TEXT_PP(tenant));
+	Datum tenant_id = PointerGetDatum(scope);
 
 	if (PG_ARGISNULL(reference))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the invoice is null"));
-	return find_invoice(PG_GETARG_DATUM(reference), PG_ARGISNULL(tenant) ? NULL : &tenant_id);
+	return find_invoice(PG_GETARG_DATUM(reference), scope == NULL ? NULL : &tenant_id);
 }
 
 static void
@@ -251,6 +253,7 @@ BILLING_FUNCTION(billing_preview_invoices)
 	char *documents;
 
 	billing_require_installed();
+	billing_require_tenant(PG_GETARG_TEXT_PP(0), false);
 	documents = preview_in_subtransaction(PG_GETARG_DATUM(0), PG_GETARG_DATEADT(1), UUIDPGetDatum(&no_run));
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(documents)));
 }

@@ -47,6 +47,7 @@ CREATE FUNCTION billing.balance(tenant text, currency text, ledger_account text 
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, false);
     RETURN (SELECT coalesce(sum(CASE WHEN e.debit_account = balance.ledger_account THEN e.amount_minor ELSE -e.amount_minor END), 0)::bigint
                    * CASE (SELECT a.normal_side FROM billing.ledger_accounts a WHERE a.ledger_account = balance.ledger_account)
                      WHEN 'debit' THEN 1 WHEN 'credit' THEN -1 END

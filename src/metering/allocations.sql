@@ -42,6 +42,7 @@ DECLARE
     opening timestamptz := coalesce(open_allocation.opened_at, now());
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_text('allocation', allocation);
     SELECT * INTO known FROM billing.allocations a WHERE a.tenant_id = tenant AND a.allocation_id = allocation;
     IF NOT FOUND THEN
@@ -136,6 +137,7 @@ DECLARE
     closing timestamptz := coalesce(close_allocation.closed_at, now());
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.require_tenant(tenant, true);
     SELECT * INTO known FROM billing.allocations a WHERE a.tenant_id = tenant AND a.allocation_id = allocation FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB447', MESSAGE = format('unknown allocation "%s" of tenant "%s"', allocation, tenant);

@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "access/access.h"
 #include "embedded.h"
 #include "metering/metering.h"
 
@@ -204,10 +205,47 @@ BILLING_FUNCTION(billing_record_usage)
 			values[argument_columns[i]] = PG_GETARG_DATUM(i);
 			nulls[argument_columns[i]] = ' ';
 		}
+	billing_require_tenant(nulls[USAGE_TENANT] == 'n' ? NULL : DatumGetTextPP(values[USAGE_TENANT]), true);
 	PG_RETURN_BOOL(usage_record_one(values, nulls));
 }
 
 /* ---- many ---- */
+
+typedef struct BatchPosition
+{
+	int index;
+	int count;
+} BatchPosition;
+
+static void
+add_batch_position(void *argument)
+{
+	const BatchPosition *position = argument;
+
+	errcontext("event %d of %d", position->index, position->count);
+}
+
+/* Every event must be of the caller's tenant, when it has only one. */
+static void
+require_tenants(const UsageBatch *batch)
+{
+	BatchPosition position = {0, batch->count};
+	ErrorContextCallback context = {error_context_stack, add_batch_position, &position};
+	Datum *tenants;
+	bool *nulls;
+	int count;
+
+	if (!billing_caller_is_bound())
+		return;
+	deconstruct_array(DatumGetArrayTypeP(batch->arrays[USAGE_TENANT]), TEXTOID, -1, false, TYPALIGN_INT,
+					  &tenants, &nulls, &count);
+	error_context_stack = &context;
+	for (position.index = 0; position.index < count; position.index++)
+		billing_require_tenant(nulls[position.index] ? NULL : DatumGetTextPP(tenants[position.index]), true);
+	error_context_stack = context.previous;
+	pfree(tenants);
+	pfree(nulls);
+}
 
 static int32
 usage_record_many(const UsageBatch *batch)
@@ -216,6 +254,7 @@ usage_record_many(const UsageBatch *batch)
 
 	if (batch->count == 0)
 		return 0;
+	require_tenants(batch);
 	billing_spi_connect();
 	recorded = usage_batch_record(batch);
 	billing_spi_finish();

@@ -192,5 +192,3 @@ INSERT INTO billing.partitioned_tables VALUES
 SELECT billing.make_append_only('usage_records');
 SELECT billing.make_append_only('count_windows');
 SELECT billing.make_append_only('count_sync_checkpoint_events');
-
--- What COPY may fill in; the rest has defaults. Rows that do not resolve are set aside by the next sync.

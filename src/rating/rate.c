@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 
+#include "access/access.h"
 #include "embedded.h"
 #include "ledger/ledger.h"
 #include "rating/rating.h"
@@ -58,6 +59,7 @@ BILLING_FUNCTION(billing_current_charges)
 	Datum values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(0), PG_GETARG_DATUM(0)};
 	char *head;
 
+	billing_require_tenant(PG_GETARG_TEXT_PP(0), false);
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
 	head = billing_sql_fill(SQL_RATING_RATED_NOW, "@daily_counts@", SQL_RATING_COUNTS_TO_DATE);

@@ -17,6 +17,12 @@
 /* An argument is missing, malformed or out of range. */
 #define ERRCODE_BILLING_INVALID_ARGUMENT BILLING_SQLSTATE('4', '0', '0')
 
+/* The token in billing.token does not verify: expired, malformed, of an unknown key, or its signature does not hold. */
+#define ERRCODE_BILLING_INVALID_TOKEN BILLING_SQLSTATE('4', '0', '1')
+
+/* The token allows to read, and the call changes something. */
+#define ERRCODE_BILLING_NOT_ALLOWED BILLING_SQLSTATE('4', '0', '3')
+
 /* The same key was used before with other content. */
 #define ERRCODE_BILLING_CONFLICT BILLING_SQLSTATE('4', '0', '9')
 
@@ -141,6 +147,11 @@
 
 /* Another run of the job has taken over. */
 #define ERRCODE_BILLING_JOB_TAKEN_OVER BILLING_SQLSTATE('4', '5', '9')
+
+/* ---- Keys. ---- */
+
+/* A key file cannot be used: none is set, its owner, mode or place, or what is in it. */
+#define ERRCODE_BILLING_KEY_FILE BILLING_SQLSTATE('4', '7', '0')
 
 /* ---- What must never happen did. ---- */
 

@@ -3,7 +3,7 @@
 CREATE FUNCTION billing.install() RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_install';
-COMMENT ON FUNCTION billing.install() IS 'Makes the tables in this database, owned by billing_owner, and returns what it did. Calling it again only repeats the grants. Errors: MB421 when the database is not UTF8.';
+COMMENT ON FUNCTION billing.install() IS 'Makes the tables in this database, owned by billing_owner, and returns what it did. Calling it again only repeats the grants and the row security. Errors: MB421 when the database is not UTF8.';
 
 CREATE FUNCTION billing.migrate() RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -85,10 +85,14 @@ BEGIN
     IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = format('billing.%I', parent)::regclass AND tgname = 'refuse_truncate') THEN
         PERFORM billing.make_truncate_guard(child);
     END IF;
+    -- A policy of the parent does not hold for who names the partition.
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = format('billing.%I', child)::regclass AND attname = 'tenant_id') THEN
+        PERFORM billing.protect_table(format('billing.%I', child)::regclass);
+    END IF;
     EXECUTE format('COMMENT ON TABLE billing.%I IS %L', child, format('Month %s of billing.%s.', to_char(month, 'YYYY-MM'), parent));
 END
 $$;
-COMMENT ON FUNCTION billing.make_partition(text, date, text[]) IS 'Internal: makes one month''s partition with its guards and index.';
+COMMENT ON FUNCTION billing.make_partition(text, date, text[]) IS 'Internal: makes one month''s partition with its guards, row security and index.';
 
 CREATE FUNCTION billing.ensure_partitions("from" date, "to" date) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

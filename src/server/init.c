@@ -12,10 +12,12 @@ extern void _PG_init(void);
 #pragma GCC visibility pop
 
 /* Each module that has settings defines them by one function. */
+extern void billing_define_access_settings(void);
 extern void billing_define_evidence_settings(void);
 
 void
 _PG_init(void)
 {
+	billing_define_access_settings();
 	billing_define_evidence_settings();
 }

@@ -6,9 +6,9 @@
  * so the tables here belong to billing_owner and to no extension.
  *
  * Both run the steps of embedded_tables[] that billing.schema_migrations does
- * not name, each in order, and then every grant of embedded_access[], all in
- * the caller's transaction. Grants stand there once, and neither a code update
- * that made a function anew nor a hand can leave one out for good.
+ * not name, each in order, and then every grant of embedded_access[] and the
+ * row security of every tenant table, all in the caller's transaction: neither
+ * a code update that made a function anew nor a hand can leave one out for good.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -99,10 +99,11 @@ apply_missing_steps(void)
 
 /* After every step: a module may grant what one below it made. */
 static void
-grant_access(void)
+secure_access(void)
 {
 	for (const EmbeddedFile *access = embedded_access; access->module != NULL; access++)
 		billing_spi_exec(access->sql);
+	billing_spi_exec("SELECT billing.protect_tenant_tables()");
 }
 
 static void
@@ -127,7 +128,7 @@ install_tables(void)
 	applied = apply_missing_steps();
 	if (applied > 0)
 		billing_spi_exec("SELECT billing.finish_install()");
-	grant_access();
+	secure_access();
 	if (applied > 0)
 		billing_spi_exec("SELECT billing.record_schema('install')");
 	SPI_finish();
@@ -150,7 +151,7 @@ migrate_tables(void)
 
 	billing_spi_connect();
 	applied = apply_missing_steps();
-	grant_access();
+	secure_access();
 	billing_spi_exec("SELECT billing.record_schema('migrate')");
 	billing_spi_finish();
 	if (applied == 0)

@@ -85,6 +85,37 @@ test_all_groups(void)
 	CHECK_INT(accepted, 64 * 64 + 64 * 16 + 64 * 4 + 64 / 4 + 1 + (64 / 16));
 }
 
+/* RFC 4648 5 without padding. */
+static void
+test_url(void)
+{
+	static const struct
+	{
+		const char *bytes;
+		const char *text;
+	} good[] = {{"", ""},		 {"f", "Zg"},		 {"fo", "Zm8"},
+				{"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xfb\xff\xbf", "-_-_"}};
+	static const char *const bad[] = {"Z",	  "Zm9vY", "Zg==", "Zg=", "Zh",	  "Zm9",
+									  "+/+/", "Zm9v=", "Zg.",  "Z g", "Zg\n", "Zm\x80v"};
+	uint8_t bytes[16];
+	size_t length;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+	{
+		char text[16] = {0};
+
+		CHECK_INT(BASE64URL_LENGTH(strlen(good[i].bytes)), strlen(good[i].text));
+		CHECK_INT(base64url_encode((const uint8_t *) good[i].bytes, strlen(good[i].bytes), text),
+				  strlen(good[i].text));
+		CHECK_STR(text, good[i].text);
+		CHECK(base64url_decode(text, strlen(text), bytes, &length));
+		CHECK_INT(length, strlen(good[i].bytes));
+		CHECK(memcmp(bytes, good[i].bytes, length) == 0);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(!base64url_decode(bad[i], strlen(bad[i]), bytes, &length));
+}
+
 static void
 test_utf8(void)
 {
@@ -157,6 +188,7 @@ main(void)
 {
 	test_examples();
 	test_all_groups();
+	test_url();
 	test_utf8();
 	test_lines();
 	TEST_MAIN_END();

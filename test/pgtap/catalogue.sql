@@ -4,7 +4,7 @@
 \set QUIET 1
 BEGIN;
 SET LOCAL client_min_messages = warning;
-SELECT plan(38);
+SELECT plan(44);
 
 -- The next month and a far one: what is made later owes the same as what install() made.
 SELECT billing.ensure_partitions('2031-05-01', '2031-07-01') \g /dev/null
@@ -82,8 +82,33 @@ SELECT set_eq($$ SELECT c.column_name FROM columns c, aclexplode(c.attacl) AS a 
 SELECT is_empty($$ SELECT a.privilege_type FROM pg_namespace n, aclexplode(n.nspacl) AS a WHERE n.nspname = 'billing' AND
                     (a.grantee = 0 OR (a.privilege_type = 'CREATE' AND a.grantee NOT IN (n.nspowner, 'billing_owner'::regrole))) $$,
                 'PUBLIC has no right on the schema, and only its owners make things in it');
-SELECT is_empty($$ SELECT rolname FROM pg_roles WHERE rolname ~ '^billing_(owner|admin|operator|auditor|app|loader|tenant)$' AND (rolcanlogin OR rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb) $$,
-                'no role of ours logs in or has attributes');
+SELECT is_empty($$ SELECT rolname FROM pg_roles WHERE rolname ~ '^billing_(owner|admin|operator|auditor|app|loader|tenant)$' AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls <> (rolname = 'billing_loader')) $$,
+                'no role of ours logs in or has attributes, but the loader''s, without which there is no COPY');
+
+-- Row security.
+CREATE TEMP VIEW unlike_rule AS
+SELECT t.relation FROM tenant_tables t JOIN pg_class c ON c.oid = t.relation_oid
+ WHERE NOT c.relrowsecurity OR c.relforcerowsecurity
+    OR billing.tenant_policies(c.oid) IS DISTINCT FROM ARRAY[
+       'staff_reads r t to billing_admin,billing_auditor,billing_operator using true check ',
+       'tenant_rows * t to billing_app,billing_tenant using (tenant_id = ( SELECT billing.current_tenant() AS current_tenant)) check (tenant_id = ( SELECT billing.current_tenant() AS current_tenant))'];
+SELECT is_empty('SELECT * FROM unlike_rule', 'every tenant table and partition has row security, with exactly the two policies');
+SELECT is_empty($$ SELECT t.relation FROM tables t WHERE relrowsecurity AND NOT EXISTS (SELECT FROM tenant_tables x WHERE x.relation_oid = t.relation_oid) $$,
+                'and no other table has it');
+ALTER TABLE billing.accounts DISABLE ROW LEVEL SECURITY;
+ALTER TABLE billing.invoices FORCE ROW LEVEL SECURITY;
+DROP POLICY tenant_rows ON billing.subscriptions;
+ALTER POLICY tenant_rows ON billing.rated_lines USING (true);
+ALTER POLICY staff_reads ON billing.usage_records TO PUBLIC;
+CREATE POLICY mine ON billing.usage_records_2031_05 USING (true);
+SELECT set_eq('SELECT relation FROM unlike_rule', '{accounts,invoices,subscriptions,rated_lines,usage_records,usage_records_2031_05}'::text[], 'what is changed by hand differs');
+SELECT is(billing.protect_tenant_tables(), 6::bigint, 'and is made right again');
+SELECT is_empty('SELECT * FROM unlike_rule', 'by the rule');
+SELECT is_empty($$ SELECT r.relation, a.grantee::regrole FROM relations r, aclexplode(r.relacl) AS a WHERE a.grantee = 'billing_tenant'::regrole
+                    AND r.relation NOT IN ('accounts', 'subscriptions', 'subscription_phases', 'current_subscriptions', 'usage_records', 'daily_counts', 'allocations',
+                        'rated_lines', 'rated', 'ledger_entries', 'ledger_accounts', 'entry_types', 'balances', 'invoices', 'invoice_lines', 'invoice_events',
+                        'evidence_bundles', 'evidence_months', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
+                'a tenant reads what was reviewed for it, and nothing else');
 
 -- Grants are made anew by each install() and migrate(), none more and none less.
 CREATE TEMP TABLE grants_before AS

@@ -169,6 +169,7 @@ SELECT r.line FROM (VALUES
 -- ---- who may do what; nobody changes a row ----
 SELECT throws_ok('SELECT * FROM billing.sync_counts()', 'MB427', 'counts cannot be synced in this transaction', 'no window in a transaction that has written');
 SELECT throws_ok($$UPDATE billing.usage_records SET quantity = 0$$, 'MB423', NULL, 'usage is append-only');
+SELECT billing.grant_tenant_role(session_user, 'm1', 'app') \g /dev/null
 SET ROLE billing_app;
 SELECT throws_ok($$INSERT INTO billing.usage_records (tenant_id, meter_id, event_id, occurred_at, quantity) VALUES ('m1', 'm-sum', 'x', '2024-02-10Z', 1)$$, '42501', NULL, 'an application writes through the functions');
 SELECT is(billing.record_usage('m1', 'm-sum', 'app', 1, '2024-02-10Z'), true, 'which it may call');
