@@ -14,6 +14,13 @@ SELECT job, as_of, status, transactions AS tx, CASE WHEN job NOT IN ('partitions
        coalesce(error, regexp_replace(progress, 'seal \d+ of \d+', 'seal N of N')) AS what FROM billing.job_runs ORDER BY started_at;
 SELECT position, job, schedule, steps, goes_on, needs IS NOT NULL AS needs_more, options FROM billing.jobs ORDER BY position;
 
+-- Jobs of modules that have tests of their own stay out of this one.
+SELECT job FROM billing.jobs WHERE needs IS NOT NULL AND billing.set_job(job, enabled => false) IS NOT NULL ORDER BY position;
+CREATE FUNCTION stages(now timestamptz) RETURNS TABLE (stage text, status text, backlog bigint, oldest_seconds bigint, failures integer, is_running boolean, is_scheduled boolean, last_success_seconds bigint)
+LANGUAGE sql AS $$
+    SELECT h.stage, h.status, h.backlog, h.oldest_seconds, h.failures, h.is_running, h.is_scheduled, h.last_success_seconds FROM billing.health_at(now) AS h
+     WHERE h.stage NOT IN (SELECT j.job FROM billing.jobs j WHERE j.needs IS NOT NULL) ORDER BY h.stage COLLATE "C"
+$$;
 -- A job is a statement of its own.
 CALL billing.run_job('nonsense');
 \echo :LAST_ERROR_SQLSTATE
@@ -51,13 +58,13 @@ SELECT count(billing.subscribe('t' || n, plan => 'pro', starts => '2028-01-01'))
 CALL billing.job_partitions('2028-01-05 10:00Z');
 SELECT billing.record_usage('t' || n, 'calls', 'e', n, '2028-01-10 12:00Z') FROM generate_series(1, 5) AS n;
 SELECT billing.open_allocation('t1', 'gpu-1', 'gpu', opened_at => '2028-01-20 12:00Z');
-SELECT stage, status, backlog, oldest_seconds > 0 AS waits FROM billing.health_at('2028-02-01 00:30Z') ORDER BY stage COLLATE "C";
+SELECT stage, status, backlog, oldest_seconds > 0 AS waits FROM stages('2028-02-01 00:30Z');
 SELECT billing.set_job('invoice_run', options => '{"batch_tenants":2}'), billing.set_job('rating', options => '{"batch_tenants":3}');
 CALL billing.run_overdue_jobs('2028-02-01 00:30Z');
 SELECT * FROM runs;
 SELECT invoice_date, status, count(*), sum(total_minor) FROM billing.invoices GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT sum(quantity) AS gpu_seconds, count(*) AS days FROM billing.daily_counts WHERE meter_id = 'gpu';
-SELECT stage, status, backlog, oldest_seconds, failures, is_running, is_scheduled, last_success_seconds FROM billing.health_at('2028-02-01 00:31Z') ORDER BY stage COLLATE "C";
+SELECT * FROM stages('2028-02-01 00:31Z');
 CALL billing.run_overdue_jobs('2028-02-01 00:31Z');
 -- The day of grace has passed: final. Without finalize, drafts.
 CALL billing.job_invoice_run('2028-02-02 00:20Z');
@@ -81,7 +88,8 @@ CALL billing.job_verification('2028-04-15 01:00Z');
 CALL billing.job_escalation('2028-04-15 01:00Z');
 CALL billing.job_retention('2028-04-15 01:00Z');
 CALL billing.job_personal_data('2028-04-15 01:00Z');
-SELECT job, status, tx, rows FROM runs OFFSET 8;
+SELECT job, status FROM runs WHERE job IN ('escalation', 'retention', 'personal_data');
+SELECT job, status, tx, rows FROM runs WHERE job NOT IN ('escalation', 'retention', 'personal_data') OFFSET 8;
 SELECT result FROM billing.jobs WHERE job = 'verification';
 
 -- One tenant's amounts are out of range: the others are done, the run has failed and says why, and health too.

@@ -8,7 +8,7 @@ DECLARE
     counts_from date;
 BEGIN
     PERFORM billing.require_installed();
-    PERFORM billing.require_tenant(tenant);
+    PERFORM billing.require_tenant(tenant, true);
     IF renewal IS NULL OR renewal NOT IN ('none', 'automatic', 'manual') THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('"%s" is no renewal', renewal), DETAIL = 'It is none, automatic or manual.';
     END IF;
@@ -183,7 +183,7 @@ DECLARE
     clash  text;
 BEGIN
     PERFORM billing.require_installed();
-    PERFORM billing.require_tenant(tenant);
+    PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_day('today', today);
     PERFORM billing.lock_subscription(tenant, subscription);
     SELECT * INTO STRICT agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;

@@ -19,6 +19,8 @@ SELECT billing.create_account(t), billing.subscribe(t, plan => 'a-pro', starts =
 -- What takes a window cannot run in a test's transaction, so the count is made by hand.
 INSERT INTO billing.daily_counts (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
 SELECT '2024-01-05', t, 'main', 'a-calls', '{}', n, 1, '2024-01-05Z', 1 FROM unnest('{alpha,beta}'::text[]) WITH ORDINALITY AS x (t, n);
+INSERT INTO billing.renewal_events (tenant_id, subscription_id, sequence, event, term_ends, today)
+SELECT s.tenant_id, s.subscription_id, 1, 'notice', '2024-06-01', '2024-05-01' FROM billing.subscriptions s WHERE s.tenant_id IN ('alpha', 'beta');
 SELECT billing.rate_batch('2024-02-01', 'alpha', 'beta') \g /dev/null
 SELECT * FROM billing.invoice_batch('2024-02-01', 'alpha', 'beta', billing.uuid_v7(), true) \g /dev/null
 SELECT max(number) FILTER (WHERE tenant_id = 'alpha') AS alpha_number, max(number) FILTER (WHERE tenant_id = 'beta') AS beta_number,
@@ -182,6 +184,9 @@ INSERT INTO calls VALUES
     (format($$SELECT billing.change_plan('@', %L, 'a-pro', today => '2024-01-02')$$, :'alpha_subscription'), true, true),
     (format($$SELECT billing.cancel_subscription('@', %L, today => '2024-01-02')$$, :'beta_subscription'), true, false),
     (format($$SELECT billing.resume_subscription('@', %L, '2024-01-02')$$, :'beta_subscription'), true, false),
+    (format($$SELECT billing.set_renewal('@', %L, 'none')$$, :'beta_subscription'), true, false),
+    (format($$SELECT billing.set_renewal('@', %L, 'none')$$, :'alpha_subscription'), true, true),
+    (format($$SELECT billing.renew_subscription('@', %L, '2024-01-02')$$, :'beta_subscription'), true, false),
     (format($$SELECT billing.subscription_status('@', %L)$$, :'beta_subscription'), false, false),
     (format($$SELECT billing.subscription_status('@', %L)$$, :'alpha_subscription'), false, true),
     ($$SELECT billing.record_usage('@', 'a-calls', 'new', 1, '2024-01-07Z')$$, true, true),

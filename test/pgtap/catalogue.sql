@@ -107,7 +107,7 @@ SELECT is_empty('SELECT * FROM unlike_rule', 'by the rule');
 SELECT is_empty($$ SELECT r.relation, a.grantee::regrole FROM relations r, aclexplode(r.relacl) AS a WHERE a.grantee = 'billing_tenant'::regrole
                     AND r.relation NOT IN ('accounts', 'subscriptions', 'subscription_phases', 'current_subscriptions', 'usage_records', 'daily_counts', 'allocations',
                         'rated_lines', 'rated', 'ledger_entries', 'ledger_accounts', 'entry_types', 'balances', 'invoices', 'invoice_lines', 'invoice_events',
-                        'evidence_bundles', 'evidence_months', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
+                        'evidence_bundles', 'evidence_months', 'renewal_events', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
                 'a tenant reads what was reviewed for it, and nothing else');
 
 -- Grants are made anew by each install() and migrate(), none more and none less.

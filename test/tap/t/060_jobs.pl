@@ -60,7 +60,9 @@ for my $database ('postgres', 'app 2')
 	sql(q{SELECT billing.create_meter('calls', unit => 'call'), billing.create_plan('pro', currency => 'EUR');
 		SELECT billing.add_charge('pro', 'calls', meter => 'calls', price => '{"model":"unit","unit":"0.5"}'), billing.publish_plan('pro');
 		SELECT billing.create_account('acme'), billing.subscribe('acme', plan => 'pro', starts => (now() AT TIME ZONE 'UTC')::date - 40);
-		SELECT billing.record_usage('acme', 'calls', 'one', 7)}, $database);
+		SELECT billing.record_usage('acme', 'calls', 'one', 7);
+		-- Jobs of modules that have tests of their own stay out of this one.
+		SELECT billing.set_job(job, enabled => false) FROM billing.jobs WHERE needs IS NOT NULL}, $database);
 }
 
 # What is missing is said, with what to do.
@@ -101,7 +103,7 @@ is(sql("$on_cron 'app 2'"), '8|1|runner|t', 'and those of the other database');
 
 # Everything was done once; from here on only the schedule runs jobs. Rating cannot work; count sync is made to last.
 sql('CALL billing.run_overdue_jobs()');
-is(sql(q{SELECT count(*) FILTER (WHERE status <> 'ok') FROM billing.health}), '0', 'all is well');
+is(sql(q{SELECT count(*) FILTER (WHERE status NOT IN ('ok', 'disabled')) FROM billing.health}), '0', 'all is well');
 sql(q{UPDATE billing.jobs SET options = '{"batch_tenants":0}', retry_after = '1 second' WHERE job = 'rating';
 	SELECT billing.record_usage('acme', 'calls', 'two', 5)});
 is(sql(q{SELECT status, backlog, oldest_seconds < 60 FROM billing.health WHERE stage = 'count_sync'}), 'ok|1|t', 'an event waits to be counted');
@@ -109,7 +111,7 @@ my $holder = open_session($node, q{BEGIN; SELECT FROM billing.stage_locks WHERE 
 my $holding = sql('SELECT now()');
 
 wait_for(qq{SELECT EXISTS (SELECT FROM billing.job_runs WHERE job = 'count_sync' AND status = 'running' AND is_scheduled AND started_at > '$holding')}, 'count sync fires');
-is(sql(q{SELECT run_by, progress, transactions, finished_at IS NULL FROM billing.job_runs WHERE job = 'count_sync' ORDER BY started_at DESC LIMIT 1}), 'runner|coverage: there is no billing.sync_coverage(date)|2|t',
+like(sql(q{SELECT run_by, progress, transactions, finished_at IS NULL FROM billing.job_runs WHERE job = 'count_sync' ORDER BY started_at DESC LIMIT 1}), qr/^runner\|coverage: .*\|2\|t$/,
 	'it is seen while it runs, with what it did');
 is(sql(q{SELECT is_running FROM billing.health WHERE stage = 'count_sync'}), 't', 'in health too');
 my ($status, $out, $error) = $node->psql('postgres', 'CALL billing.job_count_sync()');
