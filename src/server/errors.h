@@ -139,7 +139,7 @@
 
 /* ---- Jobs. ---- */
 
-/* pg_cron, or a right on it, is missing here. */
+/* pg_cron is not in this database, or cannot be reached from it. */
 #define ERRCODE_BILLING_NO_SCHEDULER BILLING_SQLSTATE('4', '5', '7')
 
 /* No such job. */
