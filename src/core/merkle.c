@@ -6,6 +6,9 @@
 #define LEAF_PREFIX 0
 #define NODE_PREFIX 1
 
+/* Most leaves are shorter. To hash the prefix by itself costs a tenth of a leaf. */
+#define LEAF_IN_ONE_PIECE 512
+
 const uint8_t merkle_empty_root[DIGEST_SIZE] = {
 	0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
 	0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55};
@@ -40,13 +43,16 @@ status_from_digest(DigestStatus status)
 MerkleStatus
 merkle_leaf_hash(DigestContext *context, const void *data, size_t length, uint8_t out[DIGEST_SIZE])
 {
-	static const uint8_t prefix[1] = {LEAF_PREFIX};
+	uint8_t input[LEAF_IN_ONE_PIECE];
+	size_t taken = length < sizeof(input) ? length : sizeof(input) - 1;
 	DigestStatus status = digest_reset(context);
 
+	input[0] = LEAF_PREFIX;
+	memcpy(input + 1, data, taken);
 	if (status == DIGEST_OK)
-		status = digest_update(context, prefix, sizeof(prefix));
+		status = digest_update(context, input, taken + 1);
 	if (status == DIGEST_OK)
-		status = digest_update(context, data, length);
+		status = digest_update(context, (const uint8_t *) data + taken, length - taken);
 	if (status == DIGEST_OK)
 		status = digest_final(context, out);
 	return status_from_digest(status);

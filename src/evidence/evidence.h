@@ -105,6 +105,45 @@ extern Datum evidence_row_key(const EvidenceRow *row);
 /* Reads a stored frontier; raises MB500 when it is none. */
 extern void evidence_read_frontier(Datum bytes, MerkleFrontier *frontier);
 
+/* ---- hasher.c ---- */
+
+/* More than a walk completes from one pause to the second after it. */
+#define EVIDENCE_HASHES_MAX 640
+
+/* A subtree that is stored: of level 8 or 16. */
+typedef struct EvidenceHash
+{
+	int64 node;
+	int32 level;
+	uint8_t hash[DIGEST_SIZE];
+} EvidenceHash;
+
+/* A tree, and what it completed. */
+typedef struct EvidenceGrowth
+{
+	MerkleFrontier frontier;
+	int count;
+	EvidenceHash hashes[EVIDENCE_HASHES_MAX];
+} EvidenceGrowth;
+
+/* Appends rows to a frontier; many of them in a process beside this one, when max_parallel_maintenance_workers is not 0. */
+typedef struct EvidenceHasher EvidenceHasher;
+
+extern EvidenceHasher *evidence_hasher_create(const MerkleFrontier *frontier);
+extern void evidence_hasher_add(EvidenceHasher *hasher, const void *canon, uint32 length);
+
+/* The leaves of the tree, with those that are not hashed yet. */
+extern uint64 evidence_hasher_size(const EvidenceHasher *hasher);
+
+/*
+ * The tree as it is known here, which may lack the rows since the call before this one. Who takes its hashes sets their count
+ * to 0. Due at least every 65,536 rows.
+ */
+extern EvidenceGrowth *evidence_hasher_growth(EvidenceHasher *hasher);
+
+/* Waits until all rows are hashed; from then on the tree is whole. Needed unless an error ends the transaction. */
+extern void evidence_hasher_end(EvidenceHasher *hasher);
+
 /* ---- log.c ---- */
 
 /* Appends rows to a frontier, and gathers what is stored of them until it is flushed. */
@@ -121,10 +160,21 @@ typedef struct EvidenceBatch
 
 extern EvidenceLog *evidence_log_create(const MerkleFrontier *frontier);
 extern void evidence_log_append(EvidenceLog *log, const EvidenceRow *row);
-extern MerkleFrontier *evidence_log_frontier(EvidenceLog *log);
 
-/* Hands over what was gathered since, and forgets it. The arrays live in the current memory context. */
+/* The leaves so far. */
+extern uint64 evidence_log_size(const EvidenceLog *log);
+
+/*
+ * Hands over what was gathered, and forgets it. Hashes may come with the next call, the last ones after evidence_log_end. The
+ * arrays live in the current memory context.
+ */
 extern EvidenceBatch evidence_log_take(EvidenceLog *log);
+
+/* After the last row. Needed unless an error ends the transaction. */
+extern void evidence_log_end(EvidenceLog *log);
+
+/* After evidence_log_end. */
+extern const MerkleFrontier *evidence_log_frontier(EvidenceLog *log);
 
 /* ---- keys.c ---- */
 

@@ -16,17 +16,13 @@
 
 /* More than a walk gives between two pauses. */
 #define BLOCKS_MAX 300
-#define HASHES_MAX 320
 
 struct EvidenceLog
 {
-	MerkleFrontier frontier;
-	DigestContext *digest;
+	EvidenceHasher *hasher;
 	MemoryContext memory; /* of the gathered values */
 	int blocks;
-	int hashes;
 	Datum block[5][BLOCKS_MAX];
-	Datum hash[3][HASHES_MAX];
 };
 
 EvidenceLog *
@@ -34,16 +30,21 @@ evidence_log_create(const MerkleFrontier *frontier)
 {
 	EvidenceLog *log = palloc0(sizeof(EvidenceLog));
 
-	log->frontier = *frontier;
-	log->digest = billing_digest_context();
+	log->hasher = evidence_hasher_create(frontier);
 	log->memory = AllocSetContextCreate(CurrentMemoryContext, "billing log", ALLOCSET_DEFAULT_SIZES);
 	return log;
 }
 
-MerkleFrontier *
+uint64
+evidence_log_size(const EvidenceLog *log)
+{
+	return evidence_hasher_size(log->hasher);
+}
+
+const MerkleFrontier *
 evidence_log_frontier(EvidenceLog *log)
 {
-	return &log->frontier;
+	return &evidence_hasher_growth(log->hasher)->frontier;
 }
 
 static char *
@@ -59,7 +60,7 @@ gather_block(EvidenceLog *log, const EvidenceRow *row)
 	int i = log->blocks++;
 
 	Assert(i < BLOCKS_MAX);
-	log->block[0][i] = Int64GetDatum((int64) (log->frontier.size >> MERKLE_BLOCK_LEVEL));
+	log->block[0][i] = Int64GetDatum((int64) (evidence_hasher_size(log->hasher) >> MERKLE_BLOCK_LEVEL));
 	log->block[1][i] = Int64GetDatum(row->seal_no);
 	log->block[2][i] = CStringGetTextDatum(row->kind->name);
 	log->block[3][i] = FullTransactionIdGetDatum(FullTransactionIdFromU64(row->log_xid));
@@ -67,39 +68,12 @@ gather_block(EvidenceLog *log, const EvidenceRow *row)
 	MemoryContextSwitchTo(old);
 }
 
-static void
-gather_hash(EvidenceLog *log, unsigned level)
-{
-	const uint8_t *hash = merkle_completed(&log->frontier, level);
-	MemoryContext old;
-	int i;
-
-	if (hash == NULL)
-		return;
-	old = MemoryContextSwitchTo(log->memory);
-	i = log->hashes++;
-	Assert(i < HASHES_MAX);
-	log->hash[0][i] = Int32GetDatum((int32) level);
-	log->hash[1][i] = Int64GetDatum((int64) (log->frontier.size >> level) - 1);
-	log->hash[2][i] = PointerGetDatum(billing_hash_bytea(hash));
-	MemoryContextSwitchTo(old);
-}
-
 void
 evidence_log_append(EvidenceLog *log, const EvidenceRow *row)
 {
-	uint8_t leaf[DIGEST_SIZE];
-
-	if ((log->frontier.size & (MERKLE_BLOCK_LEAVES - 1)) == 0)
+	if ((evidence_hasher_size(log->hasher) & (MERKLE_BLOCK_LEAVES - 1)) == 0)
 		gather_block(log, row);
-	billing_check_merkle(
-		merkle_leaf_hash(log->digest, VARDATA_ANY(row->canon), VARSIZE_ANY_EXHDR(row->canon), leaf));
-	billing_check_merkle(merkle_append(log->digest, &log->frontier, leaf));
-	if ((log->frontier.size & (MERKLE_BLOCK_LEAVES - 1)) == 0)
-	{
-		gather_hash(log, MERKLE_BLOCK_LEVEL);
-		gather_hash(log, 2 * MERKLE_BLOCK_LEVEL);
-	}
+	evidence_hasher_add(log->hasher, VARDATA_ANY(row->canon), VARSIZE_ANY_EXHDR(row->canon));
 }
 
 static Datum
@@ -108,21 +82,42 @@ array_of(Datum *values, int count, Oid type, int16 length, bool by_value, char a
 	return PointerGetDatum(construct_array(values, count, type, length, by_value, align));
 }
 
+static void
+take_hashes(EvidenceGrowth *growth, EvidenceBatch *batch)
+{
+	Datum values[3][EVIDENCE_HASHES_MAX];
+
+	for (int i = 0; i < growth->count; i++)
+	{
+		values[0][i] = Int32GetDatum(growth->hashes[i].level);
+		values[1][i] = Int64GetDatum(growth->hashes[i].node);
+		values[2][i] = PointerGetDatum(billing_hash_bytea(growth->hashes[i].hash));
+	}
+	batch->hashes = growth->count;
+	batch->hash[0] = array_of(values[0], growth->count, INT4OID, 4, true, TYPALIGN_INT);
+	batch->hash[1] = array_of(values[1], growth->count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	batch->hash[2] = array_of(values[2], growth->count, BYTEAOID, -1, false, TYPALIGN_INT);
+	growth->count = 0;
+}
+
 EvidenceBatch
 evidence_log_take(EvidenceLog *log)
 {
-	EvidenceBatch batch = {log->blocks, log->hashes, {0}, {0}};
+	EvidenceBatch batch = {.blocks = log->blocks};
 
 	batch.block[0] = array_of(log->block[0], log->blocks, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	batch.block[1] = array_of(log->block[1], log->blocks, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	batch.block[2] = array_of(log->block[2], log->blocks, TEXTOID, -1, false, TYPALIGN_INT);
 	batch.block[3] = array_of(log->block[3], log->blocks, XID8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	batch.block[4] = array_of(log->block[4], log->blocks, TEXTOID, -1, false, TYPALIGN_INT);
-	batch.hash[0] = array_of(log->hash[0], log->hashes, INT4OID, 4, true, TYPALIGN_INT);
-	batch.hash[1] = array_of(log->hash[1], log->hashes, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	batch.hash[2] = array_of(log->hash[2], log->hashes, BYTEAOID, -1, false, TYPALIGN_INT);
+	take_hashes(evidence_hasher_growth(log->hasher), &batch);
 	log->blocks = 0;
-	log->hashes = 0;
 	MemoryContextReset(log->memory);
 	return batch;
+}
+
+void
+evidence_log_end(EvidenceLog *log)
+{
+	evidence_hasher_end(log->hasher);
 }

@@ -87,16 +87,19 @@ static void
 append_rows(Seal *seal)
 {
 	EvidenceVisitor visitor = {seal_row, seal_pause, seal};
-	MerkleFrontier *frontier = evidence_log_frontier(seal->log);
 
 	for (const EvidenceKind *kind = evidence_kinds; kind->name != NULL; kind++)
 	{
-		uint64 first = frontier->size;
+		uint64 first = evidence_log_size(seal->log);
+		uint64 leaves;
 
 		evidence_walk(&seal->window, kind, NULL, &visitor);
-		if (frontier->size > first && seal->is_worth_it)
-			write_segment(seal, kind, first, frontier->size - first);
+		leaves = evidence_log_size(seal->log) - first;
+		if (leaves > 0 && seal->is_worth_it)
+			write_segment(seal, kind, first, leaves);
 	}
+	evidence_log_end(seal->log);
+	seal_pause(seal);
 }
 
 /* The body that is signed; raises MB456 when the origin cannot stand in it. */

@@ -178,7 +178,6 @@ verify_seal(Verification *verification, int64 seal_no)
 {
 	EvidenceVisitor visitor = {verify_row, verify_pause, verification};
 	StoredCheckpoint stored;
-	MerkleFrontier *frontier;
 
 	verification->window.seal_no = seal_no;
 	if (!read_checkpoint(seal_no, &stored))
@@ -190,14 +189,15 @@ verify_seal(Verification *verification, int64 seal_no)
 	verification->window = evidence_window(seal_no, NULL);
 	verification->log = evidence_log_create(&verification->window.frontier);
 	verification->wrong_blocks = 0;
-	frontier = evidence_log_frontier(verification->log);
 	for (const EvidenceKind *kind = evidence_kinds; kind->name != NULL; kind++)
 	{
-		uint64 first = frontier->size;
+		uint64 first = evidence_log_size(verification->log);
 
 		evidence_walk(&verification->window, kind, NULL, &visitor);
-		verify_segment(verification, kind, first, frontier->size - first);
+		verify_segment(verification, kind, first, evidence_log_size(verification->log) - first);
 	}
+	evidence_log_end(verification->log);
+	verify_pause(verification);
 	if (verification->wrong_blocks > 0)
 		report(verification,
 			   psprintf(UINT64_FORMAT
@@ -205,7 +205,7 @@ verify_seal(Verification *verification, int64 seal_no)
 						" to " INT64_FORMAT,
 						verification->wrong_blocks, verification->first_wrong << MERKLE_BLOCK_LEVEL,
 						((verification->first_wrong + 1) << MERKLE_BLOCK_LEVEL) - 1));
-	if (!is_root(frontier, &stored))
+	if (!is_root(evidence_log_frontier(verification->log), &stored))
 		report(verification, "the rows have another root than was sealed");
 }
 

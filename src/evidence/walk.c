@@ -112,7 +112,8 @@ rows_statement(const EvidenceKind *kind, bool positioned)
 	char *from =
 		positioned ? psprintf(" AND (t.log_xid, %s) >= ($4, %s)", keys, evidence_key_values(kind, "$5")) : "";
 
-	return psprintf("%s WHERE t.log_xid >= $1 AND t.log_xid < $2 AND pg_visible_in_snapshot(t.log_xid, $3)%s"
+	return psprintf("%s WHERE t.log_xid >= $1 AND t.log_xid < $2"
+					" AND (t.log_xid < pg_snapshot_xmin($3) OR pg_visible_in_snapshot(t.log_xid, $3))%s"
 					" ORDER BY t.log_xid, %s",
 					kind->rows, from, keys);
 }

@@ -152,11 +152,13 @@ put_integer(CanonBuffer *out, int number, LeafType type, int64 value)
 	put_column(out, number, type, &ordered, sizeof(ordered));
 }
 
-static void
+static inline void
 put_varlena(CanonBuffer *out, int number, LeafType type, Datum value)
 {
-	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
 
+	if (VARATT_IS_COMPRESSED(bytes) || VARATT_IS_EXTERNAL(bytes))
+		bytes = PG_DETOAST_DATUM_PACKED(value);
 	put_column(out, number, type, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 }
 

@@ -23,6 +23,11 @@
 	PG_FUNCTION_INFO_V1(name);                                                                               \
 	Datum name(PG_FUNCTION_ARGS)
 
+/* What a background worker runs, named by bgw_function_name. */
+#define BILLING_WORKER(name)                                                                                 \
+	extern BILLING_EXPORT void name(Datum main_arg);                                                         \
+	void name(Datum main_arg)
+
 /* ---- spi.c: set-based SQL from C ---- */
 
 /* Connects SPI; refuses with MB425 when billing.install() has not run. Pair with billing_spi_finish(). */

@@ -13,10 +13,19 @@ query() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1" "${2:-$PGDATABASE}"; }
 median() { sort -g "$home/$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 ratio() { awk "BEGIN { printf \"%.2f\", $1 / $2 }"; }
 
-# timed FILE STATEMENT [SETTING]: appends the milliseconds of the statement to the file.
+# Milliseconds of processor time of the server's processes that have ended.
+used() { awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($14 + $15) * 1000 / tick }' "/proc/$postmaster/stat"; }
+
+# timed FILE STATEMENT [SETTING]: appends the milliseconds of the statement to the file, and those of processor time, its session's and
+# its parallel workers', to FILE.cpu.
 timed()
 {
+	local before
+	sleep 0.2 # for the sessions before to end
+	before=$(used)
 	psql -XAtq -v ON_ERROR_STOP=1 -c "${3:-SET work_mem = '64MB'}" -c '\timing on' -c "$2" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -1 >>"$home/$1"
+	sleep 0.2
+	awk "BEGIN { print $(used) - $before }" >>"$home/$1.cpu"
 }
 
 # posted FILE DATABASE SCRIPT: appends the milliseconds of one transaction of the script.
@@ -30,25 +39,26 @@ print_machine()
 	echo "machine: $(nproc) x $(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(awk '/MemTotal/ { print int($2 / 1048576) }' /proc/meminfo) GiB, $(uname -sr), load $(cut -d' ' -f1 /proc/loadavg)"
 	query "SELECT 'server: ' || version() UNION ALL
 		SELECT 'settings: ' || string_agg(name || ' = ' || current_setting(name), ', ') FROM pg_settings
-		 WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'shared_buffers', 'max_wal_size', 'max_parallel_workers_per_gather')"
+		 WHERE name IN ('synchronous_commit', 'fsync', 'full_page_writes', 'shared_buffers', 'max_wal_size', 'max_parallel_workers_per_gather', 'max_parallel_maintenance_workers')"
 	echo "$rows entries a seal, $rounds rounds, medians"
 }
 
 prepare()
 {
 	query "CREATE EXTENSION billing" && query "SELECT billing.install()" >/dev/null
-	query "SELECT billing.ensure_partitions('2026-01-01', (date '2026-01-01' + $rounds * interval '1 month')::date);
+	query "SELECT billing.ensure_partitions('2026-01-01', (date '2026-01-01' + 2 * $rounds * interval '1 month')::date);
 		SELECT billing.create_account('t' || n) FROM generate_series(1, 100) AS n" >/dev/null
 	query "SELECT billing.seal()" >/dev/null
+	postmaster=$(head -1 "$(query 'SHOW data_directory')/postmaster.pid")
 }
 
 # One month of entries in one transaction, in the order of the keys, as rating writes them.
 load_month()
 {
 	query "INSERT INTO billing.ledger_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
-		SELECT day, tenant, gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', n, 'EUR', 'hand', '00000000-0000-0000-0000-000000000001'
-		  FROM (SELECT (date '2026-01-01' + $1 * interval '1 month')::date + n % 28 AS day, 't' || 1 + n % 100 AS tenant, n
-		          FROM generate_series(1, $rows) AS n ORDER BY 1, 2) AS e"
+		SELECT day, tenant, id, 'main', 'payment', 'cash', 'receivable', n, 'EUR', 'hand', '00000000-0000-0000-0000-000000000001'
+		  FROM (SELECT (date '2026-01-01' + $1 * interval '1 month')::date + n % 28 AS day, 't' || 1 + n % 100 AS tenant, gen_random_uuid() AS id, n
+		          FROM generate_series(1, $rows) AS n ORDER BY 1, 2, 3) AS e"
 	query "VACUUM (ANALYZE) billing.ledger_entries" && query CHECKPOINT
 }
 
@@ -62,21 +72,33 @@ prove_some()
 	echo "one inclusion proof at $(query 'SELECT max(tree_size) FROM billing.checkpoints') leaves: $(median prove) ms (median of $(wc -l <"$home/prove"), slowest $(sort -g "$home/prove" | tail -1) ms)"
 }
 
+# One month in each of two ways: as the server is set, and everything in one process.
 bench_seal()
 {
-	local round floor sum="SELECT count(*), sum(amount_minor) FROM billing.ledger_entries WHERE posted_on"
+	local round month way setting
 	for ((round = 0; round < rounds; round++)); do
-		load_month "$round"
-		floor="$sum >= date '2026-01-01' + $round * interval '1 month' AND posted_on < date '2026-01-01' + $((round + 1)) * interval '1 month'"
-		query "$floor" >/dev/null
-		timed scan "$floor"
-		timed scan_one "$floor" 'SET max_parallel_workers_per_gather = 0'
-		timed seal "SELECT tree_size FROM billing.seal()"
-		[ "$round" -ne 0 ] || prove_some
+		for way in many one; do
+			month=$((2 * round)) setting="SET work_mem = '64MB'"
+			[ "$way" = many ] || month=$((month + 1)) setting='SET max_parallel_workers_per_gather = 0; SET max_parallel_maintenance_workers = 0'
+			load_month "$month"
+			query "SELECT count(*), sum(amount_minor) FROM billing.ledger_entries WHERE $(month_of "$month")" >/dev/null
+			timed "scan_$way" "SELECT count(*), sum(amount_minor) FROM billing.ledger_entries WHERE $(month_of "$month")" "$setting"
+			timed "seal_$way" "SELECT tree_size FROM billing.seal()" "$setting"
+			[ "$month" -ne 0 ] || prove_some
+		done
 	done
-	echo "seal: $(median seal) ms; count(*), sum(amount_minor): $(median scan) ms, with one process $(median scan_one) ms"
-	echo "seal / scan: $(ratio "$(median seal)" "$(median scan)"), with one process $(ratio "$(median seal)" "$(median scan_one)") (seals: $(paste -sd' ' "$home/seal"); scans: $(paste -sd' ' "$home/scan"))"
+	print_seal many 'processes as the server is set'
+	print_seal one 'in one process'
 	prove_some
+}
+
+month_of() { echo "posted_on >= date '2026-01-01' + $1 * interval '1 month' AND posted_on < date '2026-01-01' + $(($1 + 1)) * interval '1 month'"; }
+
+print_seal()
+{
+	echo "$2: seal $(median "seal_$1") ms, count(*), sum(amount_minor) $(median "scan_$1") ms: $(ratio "$(median "seal_$1")" "$(median "scan_$1")")" \
+		"(seals: $(paste -sd' ' "$home/seal_$1"); scans: $(paste -sd' ' "$home/scan_$1"))"
+	echo "  processor time: seal $(median "seal_$1.cpu") ms, scan $(median "scan_$1.cpu") ms: $(ratio "$(median "seal_$1.cpu")" "$(median "scan_$1.cpu")")"
 }
 
 # One entry a transaction, in two copies of a database: with the index that the log needs, and without it (the bare rows also

@@ -1,0 +1,99 @@
+# Rows hashed by a process beside the session's: the same tree, whoever hashes, and nothing half done when it is ended.
+use strict;
+use warnings;
+
+use lib 'lib';
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use BillingTest qw(billing_node);
+
+my $node = billing_node('hasher');
+$node->safe_psql('postgres', "SELECT billing.ensure_partitions('2026-01-01', '2026-04-01'); SELECT billing.create_account('t1')");
+
+sub load_month
+{
+	my ($month, $rows) = @_;
+	$node->safe_psql('postgres', "INSERT INTO billing.ledger_entries
+		(posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
+		SELECT date '2026-$month-01' + n % 28, 't1', gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', n, 'EUR', 'hand',
+		       '00000000-0000-0000-0000-000000000001' FROM generate_series(1, $rows) AS n");
+	return;
+}
+
+# What a statement returns, and whether another process hashed.
+sub run_with
+{
+	my ($workers, $sql) = @_;
+	my ($status, $out, $error) = $node->psql('postgres', $sql,
+		connstr => $node->connstr('postgres') . " options='-c client_min_messages=debug1 -c max_parallel_maintenance_workers=$workers'");
+	is($status, 0, "$sql with $workers") or diag($error);
+	return ($out, scalar($error =~ /another process hashes/));
+}
+
+# A process takes some milliseconds to come; on a busy machine a seal may be through before.
+sub verify_helped
+{
+	for my $attempt (1 .. 10)
+	{
+		my ($problems, $helped) = run_with(2, 'SELECT * FROM billing.verify_log()');
+		return $problems if $helped;
+	}
+	fail('no process came to hash');
+	return;
+}
+
+load_month('01', 150_000);
+run_with(2, 'SELECT billing.seal()');
+load_month('02', 150_000);
+my (undef, $helped) = run_with(0, 'SELECT billing.seal()');
+ok(!$helped, 'max_parallel_maintenance_workers = 0: one process');
+is(verify_helped(), '', 'what two processes and what one sealed is verified by two');
+is((run_with(0, 'SELECT * FROM billing.verify_log()'))[0], '', 'and by one');
+is($node->safe_psql('postgres', 'SELECT count(*) = (SELECT max(tree_size) >> 8 FROM billing.checkpoints) FROM billing.log_hashes WHERE level = 8'),
+	't', 'every block has its hash');
+is($node->safe_psql('postgres', 'SELECT count(*) = (SELECT max(tree_size) >> 16 FROM billing.checkpoints) FROM billing.log_hashes WHERE level = 16'),
+	't', 'at both levels');
+
+# Ended in the middle. Attempts, for it may be through before it is found.
+my $error = '';
+for my $attempt (1 .. 20)
+{
+	my $stdout = '';
+	$error = '';
+	my $run = IPC::Run::start([ 'psql', '-XAt', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_backend_pid()', '-c', 'SELECT * FROM billing.verify_log()' ],
+		'>', \$stdout, '2>', \$error);
+	while ($run->pumpable)
+	{
+		$run->pump_nb;
+		my ($leader) = $stdout =~ /^(\d+)$/m;
+		my ($hasher) = $leader ? `ps -eo pid,args` =~ /^\s*(\d+) .*billing hasher of PID $leader\b/m : ();
+		kill 'TERM', $hasher if $hasher;
+		usleep(2000);
+	}
+	$run->finish;
+	last if $error ne '';
+}
+like($error, qr/ERROR:  the process that hashes rows of the log has ended/, 'a process that is ended is told');
+is(verify_helped(), '', 'and nothing came of it');
+
+$node->safe_psql('postgres', 'ALTER TABLE billing.ledger_entries DISABLE TRIGGER ALL');
+$node->safe_psql('postgres', "UPDATE billing.ledger_entries SET amount_minor = amount_minor + 1 WHERE posted_on = '2026-02-02' AND amount_minor = 29");
+my $problems = verify_helped();
+like($problems, qr/the rows have another root than was sealed/, 'a changed amount is found by two processes');
+is((run_with(0, 'SELECT * FROM billing.verify_log()'))[0], $problems, 'and told by one in the same words');
+$node->safe_psql('postgres', "UPDATE billing.ledger_entries SET amount_minor = amount_minor - 1 WHERE posted_on = '2026-02-02' AND amount_minor = 30");
+
+# No worker process is free: one is taken by the server's own.
+$node->append_conf('postgresql.conf', 'max_worker_processes = 1');
+$node->restart;
+load_month('03', 50_000);
+(undef, $helped) = run_with(2, 'SELECT billing.seal()');
+ok(!$helped, 'without a free worker the session hashes');
+is($node->safe_psql('postgres', "SELECT leaves FROM billing.log_segments WHERE kind = 'ledger_entry' ORDER BY seal_no DESC LIMIT 1"), '50000', 'all rows');
+unlike((run_with(2, 'SELECT * FROM billing.verify_log()'))[0], qr/root/, 'to the same tree');
+
+done_testing();
