@@ -269,7 +269,11 @@ BEGIN
     piece := queue -> 0;
     BEGIN
         EXECUTE 'SELECT billing.drop_month($1, $2, $3)' INTO outcome USING piece ->> 'table', (piece ->> 'month')::date, billing.utc_day(now);
-    EXCEPTION WHEN lock_not_available OR deadlock_detected OR SQLSTATE 'MB460' OR SQLSTATE 'MB461' THEN
+    EXCEPTION WHEN OTHERS THEN
+        -- In use, or a gate or a hold closed since the plan was made; anything else has failed.
+        IF SQLSTATE !~ '^(55P03|40P01|MB46[01])$' THEN
+            RAISE;
+        END IF;
         outcome := format('%s of %s stays: %s', piece ->> 'table', piece ->> 'month', SQLERRM);
         skipped := skipped || jsonb_build_array(piece);
     END;
