@@ -32,7 +32,7 @@ SELECT billing.current_tenant();
 SET LOCAL billing.token = 'eyJhbGciOiJub25lIn0.e30.';
 SELECT billing.current_tenant();
 RESET billing.token;
-SET billing.token_key_file = '/tmp/x';
+SET billing.token_key_file = 'elsewhere';
 SHOW billing.token_key_file;
 SELECT billing.issue_token('acme');
 \echo :LAST_ERROR_SQLSTATE

@@ -28,6 +28,7 @@ run_suite()
 	fi
 	case $1 in
 		core | fuzz | verify | tap) "test/suites/$1.sh" ;;
+		pgtap) test/cluster.sh --encrypted billing_test "test/suites/$1.sh" ;;
 		*) test/cluster.sh billing_test "test/suites/$1.sh" ;;
 	esac
 }

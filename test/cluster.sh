@@ -1,20 +1,22 @@
 #!/bin/bash
-# cluster.sh [--durable] [--cron] [--signed] DATABASE COMMAND...: runs the command against a throw-away PostgreSQL cluster.
+# cluster.sh [--durable] [--cron] [--signed] [--encrypted] DATABASE COMMAND...: runs the command against a throw-away PostgreSQL cluster.
 #
 # The cluster lives in its own new directory, listens on a socket in it and nowhere else, and holds the empty DATABASE.
 # The command gets PGHOST, PGPORT, PGUSER and PGDATABASE. Afterwards the cluster is stopped and removed, unless KEEP=1.
 #   --durable  fsync stays on     --cron  pg_cron is preloaded and runs jobs in DATABASE
 #   --signed   the log of evidence has a new signing key
+#   --encrypted  personal data has a new key
 # Tokens are verified with a new key, whose file billing.token_key_file names.
 # A server refuses to run as root, so for root it runs as postgres (or nobody), and trusts only who can enter its directory.
 set -euo pipefail
 
-durable=off cron='' signed=''
+durable=off cron='' signed='' encrypted=''
 while [[ ${1:-} == --* ]]; do
 	case $1 in
 		--durable) durable=on ;;
 		--cron) cron=yes ;;
 		--signed) signed=yes ;;
+		--encrypted) encrypted=yes ;;
 		*) echo "cluster.sh: unknown option $1" >&2; exit 2 ;;
 	esac
 	shift
@@ -58,6 +60,9 @@ server_settings()
 		billing.log_origin = 'example.org'
 		billing.signing_key_file = '$home/signing.pem'
 	END
+	[ -z "$encrypted" ] || cat <<-END
+		billing.field_key_file = '$home/field.keys'
+	END
 }
 
 start_cluster()
@@ -66,6 +71,7 @@ start_cluster()
 	as_owner "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$home/initdb.log" ||
 		{ cat "$home/initdb.log" >&2; return 1; }
 	[ -z "$signed" ] || (umask 077 && as_owner openssl genpkey -algorithm ed25519 -out "$home/signing.pem")
+	[ -z "$encrypted" ] || (umask 077 && echo "k1 $(openssl rand -base64 32)" | as_owner tee "$home/field.keys" >/dev/null)
 	(umask 077 && echo "test HS256 $(openssl rand -base64 32)" | as_owner tee "$home/token.keys" >/dev/null)
 	server_settings | as_owner tee -a "$home/data/postgresql.conf" >/dev/null
 	as_owner "$bin/pg_ctl" -D "$home/data" -l "$home/server.log" -w -s start || { cat "$home/server.log" >&2; return 1; }

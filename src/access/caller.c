@@ -11,6 +11,7 @@
 #include "utils/syscache.h"
 
 #include "access/access.h"
+#include "server/card.h"
 
 /* Who works for all tenants. */
 static const char *const staff_roles[] = {"billing_owner", "billing_admin", "billing_operator",
@@ -66,17 +67,24 @@ billing_caller_is_bound(void)
 	return is_bound;
 }
 
-static void
-refuse_without_tenant(void)
+/* The session's identity; refuses where there is none. */
+static const AccessIdentity *
+require_identity(void)
 {
-	ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ACCOUNT), errmsg("the session has no tenant"),
-			errhint("Set billing.token to a token, or map the role: billing.grant_tenant_role()."));
+	const AccessIdentity *identity = access_identity();
+
+	if (identity == NULL)
+		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ACCOUNT), errmsg("the session has no tenant"),
+				errhint("Set billing.token to a token, or map the role: billing.grant_tenant_role()."));
+	return identity;
 }
 
 /* In the words of a tenant that does not exist, wherever it is refused. */
 static void
 refuse_tenant(const text *tenant)
 {
+	if (billing_card_in_text(tenant) != CARD_NONE)
+		billing_refuse_card("tenant", CARD_NUMBER);
 	ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ACCOUNT),
 			errmsg("unknown tenant \"%s\"", text_to_cstring(tenant)),
 			errhint("Create its account: billing.create_account(tenant, name => ...)."));
@@ -89,9 +97,7 @@ billing_require_tenant(const text *tenant, bool for_change)
 
 	if (!billing_caller_is_bound())
 		return;
-	identity = access_identity();
-	if (identity == NULL)
-		refuse_without_tenant();
+	identity = require_identity();
 	if (tenant == NULL)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("tenant is null"));
 	if (VARSIZE_ANY_EXHDR(tenant) != identity->tenant_length ||
@@ -112,9 +118,7 @@ billing_tenant_scope(const text *tenant)
 		billing_require_tenant(tenant, false);
 	if (tenant != NULL || !billing_caller_is_bound())
 		return tenant;
-	identity = access_identity();
-	if (identity == NULL)
-		refuse_without_tenant();
+	identity = require_identity();
 	return cstring_to_text_with_len(identity->tenant, identity->tenant_length);
 }
 

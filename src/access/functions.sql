@@ -29,6 +29,7 @@ DECLARE
 BEGIN
     PERFORM billing.require_installed();
     PERFORM billing.check_text('tenant', tenant);
+    PERFORM billing.refuse_card('role name', role_name), billing.refuse_card('role', role), billing.refuse_card('comment', comment);
     IF role IS NULL OR role NOT IN ('app', 'tenant') THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('"%s" is no role of a tenant''s session', role),
             DETAIL = 'It is app, which may change things, or tenant, which reads.';

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "access/access.h"
+#include "server/card.h"
 
 enum IssueArgument
 {
@@ -89,6 +90,7 @@ BILLING_FUNCTION(billing_issue_token)
 	size_t length;
 	TokenStatus status;
 
+	billing_refuse_card_arguments(fcinfo);
 	if (PG_ARGISNULL(ISSUE_TENANT) || PG_ARGISNULL(ISSUE_ROLE) || PG_ARGISNULL(ISSUE_VALID_FOR))
 		refuse_argument("a token needs a tenant, a role and how long it is valid", NULL);
 	take_text(PG_GETARG_TEXT_PP(ISSUE_TENANT), claims.tenant, "the tenant cannot be in a token");

@@ -13,3 +13,5 @@ COMMENT ON COLUMN billing.tenant_roles.tenant IS 'The tenant it stands for. Not 
 COMMENT ON COLUMN billing.tenant_roles.role IS 'app: may call what changes something; tenant: reads.';
 COMMENT ON COLUMN billing.tenant_roles.comment IS 'For people.';
 COMMENT ON COLUMN billing.tenant_roles.granted_at IS 'When the row was made.';
+
+SELECT billing.refuse_cards_in('tenant_roles', 'role_name', 'tenant', 'comment');

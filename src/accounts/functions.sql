@@ -3,6 +3,7 @@
 CREATE FUNCTION billing.check_legal_entity(country text, invoice_series text, time_zone text, payment_days integer) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM billing.refuse_card('country', country), billing.refuse_card('invoice series', invoice_series), billing.refuse_card('time zone', time_zone);
     IF country !~ '^[A-Z]{2}$' THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('"%s" cannot be a country', country),
             DETAIL = 'A country is an ISO 3166-1 code of two capital letters.';
@@ -57,6 +58,7 @@ DECLARE
     existing jsonb;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('legal entity', legal_entity);
     PERFORM billing.require_tenant(tenant, true);
     PERFORM billing.check_text('tenant', tenant);
     PERFORM billing.check_text('account', account);

@@ -33,3 +33,7 @@ COMMENT ON COLUMN billing.accounts.account_id IS 'Key within the tenant.';
 COMMENT ON COLUMN billing.accounts.name IS 'Name for people, printed on invoices.';
 COMMENT ON COLUMN billing.accounts.legal_entity_id IS 'The seller that bills it.';
 COMMENT ON COLUMN billing.accounts.created_at IS 'When it was created.';
+
+SELECT billing.refuse_cards_in('legal_entities', 'legal_entity_id', 'name');
+SELECT billing.refuse_cards_in('accounts', 'tenant_id', 'account_id', 'name');
+SELECT billing.make_audited(t) FROM unnest('{legal_entities,accounts}'::text[]) AS t;

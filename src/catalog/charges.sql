@@ -7,6 +7,7 @@ DECLARE
     unknown_key text;
     odd_key     text;
 BEGIN
+    PERFORM billing.refuse_card('meter', meter), billing.refuse_card('filter', filter);
     IF meter IS NOT NULL AND known IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MB441', MESSAGE = format('unknown meter "%s"', meter);
     END IF;

@@ -29,6 +29,7 @@ DECLARE
     existing jsonb;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('aggregation', create_meter.aggregation);
     PERFORM billing.check_text('meter', meter);
     PERFORM billing.check_text('meter name', shown);
     PERFORM billing.check_text('unit', create_meter.unit);
@@ -92,6 +93,7 @@ COMMENT ON FUNCTION billing.whole_months(interval) IS 'Internal: the months of a
 CREATE FUNCTION billing.check_currency(currency text) RETURNS void
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM billing.refuse_card('currency', check_currency.currency);
     PERFORM FROM billing.currencies c WHERE c.currency = check_currency.currency;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB442', MESSAGE = format('unknown currency "%s"', check_currency.currency),
@@ -110,6 +112,7 @@ DECLARE
     existing jsonb;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('product', product);
     PERFORM billing.check_text('plan', plan);
     PERFORM billing.check_text('plan name', shown);
     months := billing.whole_months(period);

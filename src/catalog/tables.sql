@@ -111,6 +111,12 @@ CREATE TRIGGER guard_new_terms BEFORE INSERT ON billing.charges FOR EACH ROW EXE
 SELECT billing.make_truncate_guard('plan_versions');
 SELECT billing.make_truncate_guard('charges');
 
+SELECT billing.refuse_cards_in('meters', 'meter_id', 'name', 'unit', 'dimensions');
+SELECT billing.refuse_cards_in('products', 'product_id', 'name');
+SELECT billing.refuse_cards_in('plans', 'plan_id', 'name');
+SELECT billing.refuse_cards_in('charges', 'charge_id', 'name', 'filter');
+SELECT billing.make_audited(t) FROM unnest('{meters,products,plans,plan_versions,charges}'::text[]) AS t;
+
 CREATE VIEW billing.price_list WITH (security_invoker = true) AS
 SELECT v.plan_id, p.name AS plan_name, p.product_id, v.version, v.status, v.currency, v.period_months, encode(v.plan_hash, 'hex') AS plan_hash,
        c.position, c.charge_id, c.name AS charge_name, c.meter_id, m.unit, m.aggregation, c.filter, c.price, c.in_advance, c.prorate

@@ -3,6 +3,7 @@
 CREATE FUNCTION billing.lock_plan(plan text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM billing.refuse_card('plan', plan);
     PERFORM FROM billing.plans p WHERE p.plan_id = plan FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB443', MESSAGE = format('unknown plan "%s"', plan);

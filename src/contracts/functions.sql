@@ -3,6 +3,7 @@
 CREATE FUNCTION billing.check_subscribe(starts date, ends date, anchor text, trial_days integer) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM billing.refuse_card('anchor', anchor);
     PERFORM billing.check_day('start', starts);
     IF ends IS NOT NULL THEN
         PERFORM billing.check_day('end', ends);
@@ -166,6 +167,7 @@ DECLARE
     agreed billing.subscriptions;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('tenant', tenant);
     PERFORM billing.require_tenant(tenant, false);
     PERFORM billing.check_day('day', day);
     SELECT * INTO agreed FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription;

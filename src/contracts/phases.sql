@@ -3,6 +3,7 @@
 CREATE FUNCTION billing.lock_account(tenant text, account text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('account', account);
     -- Written, not only locked: at REPEATABLE READ a caller whose snapshot is older than another's change of this
     -- account then fails with 40001, where with FOR UPDATE it would go on without seeing the change.
     UPDATE billing.accounts a SET name = a.name WHERE a.tenant_id = tenant AND a.account_id = account;
@@ -19,6 +20,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     account text := (SELECT s.account_id FROM billing.subscriptions s WHERE s.tenant_id = tenant AND s.subscription_id = subscription);
 BEGIN
+    PERFORM billing.refuse_card('tenant', tenant);
     IF account IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MB445', MESSAGE = format('tenant "%s" has no subscription %s', tenant, coalesce(subscription::text, 'null'));
     END IF;
@@ -33,6 +35,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     terms billing.plan_versions;
 BEGIN
+    PERFORM billing.refuse_card('plan', plan);
     IF NOT EXISTS (SELECT FROM billing.plans p WHERE p.plan_id = plan) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB443', MESSAGE = format('unknown plan "%s"', plan);
     END IF;
@@ -63,6 +66,7 @@ DECLARE
     earliest date;
     day      date;
 BEGIN
+    PERFORM billing.refuse_card('at', at);
     PERFORM billing.check_day('today', today);
     IF at IS NULL OR at NOT IN ('now', 'period_end') THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('"%s" is no time of a change', at), DETAIL = 'It is now or period_end.';

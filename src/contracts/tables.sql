@@ -95,6 +95,7 @@ COMMENT ON COLUMN billing.renewal_events.occurred_at IS 'Start of the transactio
 COMMENT ON COLUMN billing.renewal_events.log_xid IS 'Transaction that wrote it, offset added.';
 SELECT billing.make_append_only('renewal_events');
 INSERT INTO billing.stage_locks VALUES ('renewals');
+SELECT billing.make_audited(t) FROM unnest('{subscriptions,subscription_phases}'::text[]) AS t;
 
 CREATE VIEW billing.current_subscriptions WITH (security_invoker = true) AS
 SELECT s.tenant_id, s.account_id, s.subscription_id, p.plan_id, p.version, billing.status_on(s.starts, CASE WHEN s.renewal <> 'automatic' THEN s.ends END, s.trial_ends, d.today) AS status,

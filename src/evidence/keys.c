@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 
 #include "core/base64.h"
+#include "audit/audit.h"
 #include "evidence/evidence.h"
 #include "server/key_file.h"
 
@@ -286,11 +287,13 @@ BILLING_FUNCTION(billing_rotate_signing_key)
 	char *given = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char *note = NULL;
 	const char *problem;
+	AuditEntry entry;
 	RegisteredKey newest;
 	NoteKey key;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the verifier key is null"));
+	audit_enter(&entry, fcinfo);
 	vkey = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	billing_spi_connect();
 	billing_lock_stage("seal");
@@ -307,6 +310,7 @@ BILLING_FUNCTION(billing_rotate_signing_key)
 	if (newest.key_no == 0 || note != NULL)
 		register_key(&key, ++newest.key_no, note);
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_INT32(newest.key_no);
 }
 

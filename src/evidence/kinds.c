@@ -39,6 +39,11 @@ const EvidenceKind evidence_kinds[] = {
 	 {{"tenant_id", "text COLLATE \"C\""}, {"invoice_id", "uuid"}, {"sequence", "integer"}}},
 	{"signing_key", SQL_EVIDENCE_LEAVES_SIGNING_KEY, 1, {{"key_no", "integer"}}},
 	{"schema", SQL_EVIDENCE_LEAVES_SCHEMA, 1, {{"fingerprint_no", "integer"}}},
+	{"erasure",
+	 SQL_EVIDENCE_LEAVES_ERASURE,
+	 2,
+	 {{"tenant_id", "text COLLATE \"C\""}, {"erasure_id", "uuid"}}},
+	{"audit_event", SQL_EVIDENCE_LEAVES_AUDIT_EVENT, 1, {{"audit_id", "uuid"}}},
 	{"checkpoint", SQL_EVIDENCE_LEAVES_CHECKPOINT, 1, {{"seal_no", "bigint"}}},
 	{NULL, NULL, 0, {{NULL, NULL}}},
 };

@@ -13,6 +13,7 @@
 #include "access/access.h"
 #include "embedded.h"
 #include "evidence/evidence.h"
+#include "server/card.h"
 
 typedef struct Month
 {
@@ -155,6 +156,7 @@ BILLING_FUNCTION(billing_evidence_month)
 	Month month;
 	text *document;
 
+	billing_refuse_card_arguments(fcinfo);
 	billing_spi_connect();
 	billing_require_tenant(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0), false);
 	month = month_argument(fcinfo);

@@ -21,6 +21,7 @@
 #include "core/tlog_proof.h"
 #include "embedded.h"
 #include "evidence/evidence.h"
+#include "server/card.h"
 
 #define HIGHEST_LEVEL (2 * MERKLE_BLOCK_LEVEL)
 
@@ -401,21 +402,23 @@ proof_text(const EvidenceTree *tree, uint64 index, const bytea *canon, const Mer
 
 BILLING_FUNCTION(billing_prove_inclusion)
 {
-	const EvidenceKind *kind = evidence_kind(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const EvidenceKind *kind;
 	EvidenceTree *tree;
 	MerkleProof path;
 	bytea *canon;
 	uint64 index;
-	char *text;
+	char *proof;
 
+	billing_refuse_card_arguments(fcinfo);
+	kind = evidence_kind(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	billing_spi_connect();
 	tree = evidence_tree_open(newest_signed());
 	index = evidence_find(tree, kind, PG_GETARG_DATUM(1), &canon);
 	evidence_prove_inclusion(tree, index, &path);
-	text = proof_text(tree, index, canon, &path);
-	text = strcpy(SPI_palloc(strlen(text) + 1), text);
+	proof = proof_text(tree, index, canon, &path);
+	proof = strcpy(SPI_palloc(strlen(proof) + 1), proof);
 	billing_spi_finish();
-	PG_RETURN_TEXT_P(cstring_to_text(text));
+	PG_RETURN_TEXT_P(cstring_to_text(proof));
 }
 
 /* The seal of a signed checkpoint by its size. */

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "embedded.h"
+#include "audit/audit.h"
 #include "evidence/evidence.h"
 
 typedef struct Seal
@@ -218,10 +219,13 @@ last_checkpoint(TupleDesc descriptor)
 
 BILLING_FUNCTION(billing_seal)
 {
+	AuditEntry entry;
 	TupleDesc descriptor;
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	audit_enter(&entry, fcinfo);
 	log_seal(!PG_ARGISNULL(0) && PG_GETARG_BOOL(0));
+	audit_leave(&entry);
 	PG_RETURN_DATUM(HeapTupleGetDatum(last_checkpoint(BlessTupleDesc(descriptor))));
 }

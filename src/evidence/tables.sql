@@ -137,3 +137,5 @@ COMMENT ON COLUMN billing.evidence_months.made_at IS 'When it was given out firs
 
 SELECT billing.make_append_only(t)
   FROM unnest('{checkpoints,checkpoint_notes,log_segments,log_blocks,log_hashes,signing_keys,schema_fingerprints,evidence_bundles,evidence_months}'::text[]) AS t;
+SELECT billing.refuse_cards_in('schema_fingerprints', 'reason');
+SELECT billing.make_audited(t) FROM unnest('{signing_keys,schema_fingerprints}'::text[]) AS t;

@@ -16,8 +16,10 @@
 
 #include "access/access.h"
 #include "embedded.h"
+#include "audit/audit.h"
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
+#include "server/card.h"
 
 static const char *const FIND_INVOICE =
 	"SELECT i.tenant_id, i.invoice_id, i.invoice_date, i.status FROM billing.invoices i"
@@ -65,6 +67,7 @@ invoice_find_argument(FunctionCallInfo fcinfo, int reference, int tenant)
 	const text *scope = billing_tenant_scope(PG_ARGISNULL(tenant) ? NULL : PG_GETARG_TEXT_PP(tenant));
 	Datum tenant_id = PointerGetDatum(scope);
 
+	billing_refuse_card_arguments(fcinfo);
 	if (PG_ARGISNULL(reference))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("the invoice is null"));
 	return find_invoice(PG_GETARG_DATUM(reference), scope == NULL ? NULL : &tenant_id);
@@ -109,13 +112,28 @@ keep_string(const char *string)
 	return strcpy(kept, string);
 }
 
+/* Writes the audit log. reason: 0 is none. */
+static void
+audit_invoice(const InvoiceKey *key, Datum reason)
+{
+	Oid types[] = {TEXTOID, UUIDOID, TEXTOID};
+	Datum values[] = {key->tenant_id, key->invoice_id, reason};
+
+	billing_spi_run(
+		"SELECT billing.audit_call('invoices', jsonb_build_object('tenant_id', $1, 'invoice_id', $2), $1,"
+		" CASE WHEN $3 IS NOT NULL THEN jsonb_build_object('reason', $3) END)",
+		lengthof(types), types, values, reason == (Datum) 0 ? "  n" : NULL);
+}
+
 /* Finalizing again is a no-op: returns the number there is. */
 BILLING_FUNCTION(billing_finalize_invoice)
 {
+	AuditEntry entry;
 	InvoiceKey key;
 	TenantRange range;
 	char *number;
 
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	billing_lock_stage("billing_run");
 	key = invoice_find_argument(fcinfo, 0, 1);
@@ -125,6 +143,7 @@ BILLING_FUNCTION(billing_finalize_invoice)
 		require_status(&key, "draft", "finalized", PG_GETARG_DATUM(0));
 		require_no_earlier_draft(&key, PG_GETARG_DATUM(0));
 		invoicing_finalize(key.invoice_date, range, &key.invoice_id);
+		audit_invoice(&key, (Datum) 0);
 	}
 	billing_spi_run(
 		"SELECT number FROM billing.invoices WHERE invoice_date = $1 AND tenant_id = $2 AND invoice_id = $3",
@@ -132,6 +151,7 @@ BILLING_FUNCTION(billing_finalize_invoice)
 		(Datum[]){DateADTGetDatum(key.invoice_date), key.tenant_id, key.invoice_id}, NULL);
 	number = keep_string(billing_spi_text(0, 1));
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_TEXT_P(cstring_to_text(number));
 }
 
@@ -161,17 +181,21 @@ void_invoice(const InvoiceKey *key, Datum reason)
 
 BILLING_FUNCTION(billing_void_invoice)
 {
+	AuditEntry entry;
 	InvoiceKey key;
 
 	if (PG_ARGISNULL(1) || is_blank(PG_GETARG_DATUM(1)))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("voiding an invoice needs a reason"));
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	billing_lock_stage("billing_run");
 	key = invoice_find_argument(fcinfo, 0, 2);
 	require_status(&key, "finalized", "voided", PG_GETARG_DATUM(0));
 	void_invoice(&key, PG_GETARG_DATUM(1));
+	audit_invoice(&key, PG_GETARG_DATUM(1));
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_VOID();
 }
 

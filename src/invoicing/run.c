@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "embedded.h"
+#include "audit/audit.h"
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
 
@@ -112,25 +113,47 @@ batch_row(FunctionCallInfo fcinfo, const BatchResult *result)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
 
+/* Writes the audit log for invoices finalized by the batch. */
+static void
+audit_batch(DateADT due_by, const TenantRange *range, int64 finalized)
+{
+	Oid types[] = {DATEOID, TEXTOID, TEXTOID, INT8OID};
+	Datum values[] = {DateADTGetDatum(due_by), range->first, range->last, Int64GetDatum(finalized)};
+
+	if (finalized > 0)
+		billing_spi_run(
+			"SELECT billing.audit_call('invoices', jsonb_build_object('due_by', $1, 'first_tenant', $2,"
+			" 'last_tenant', $3), NULL, jsonb_build_object('finalized', $4))",
+			lengthof(types), types, values, NULL);
+}
+
 BILLING_FUNCTION(billing_invoice_batch)
 {
+	AuditEntry entry;
 	TenantRange range = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
 	BatchResult result;
 
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	result = invoicing_run_batch(PG_GETARG_DATEADT(0), range, PG_GETARG_DATUM(3), PG_GETARG_BOOL(4));
+	audit_batch(PG_GETARG_DATEADT(0), &range, result.finalized);
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_DATUM(batch_row(fcinfo, &result));
 }
 
 BILLING_FUNCTION(billing_finalize_batch)
 {
+	AuditEntry entry;
 	TenantRange range = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
 	int64 finalized;
 
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	billing_lock_stage("billing_run");
 	finalized = invoicing_finalize(PG_GETARG_DATEADT(0), range, NULL);
+	audit_batch(PG_GETARG_DATEADT(0), &range, finalized);
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_INT64(finalized);
 }

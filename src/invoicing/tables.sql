@@ -185,6 +185,7 @@ COMMENT ON COLUMN billing.invoice_events.log_xid IS 'Transaction that wrote it, 
 INSERT INTO billing.partitioned_tables VALUES
     ('invoices', NULL), ('invoice_lines', NULL), ('invoice_runs', NULL);
 SELECT billing.make_append_only('invoice_events');
+SELECT billing.refuse_cards_in('invoice_events', 'reason');
 SELECT billing.make_append_only('invoice_runs');
 CREATE TRIGGER guard_finalized BEFORE UPDATE OR DELETE ON billing.invoices FOR EACH ROW EXECUTE FUNCTION billing.guard_invoice();
 ALTER TABLE billing.invoices ENABLE ALWAYS TRIGGER guard_finalized;

@@ -15,6 +15,7 @@ DECLARE
     day         date := coalesce(reverse_entry.posted_on, (now() AT TIME ZONE 'UTC')::date);
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('reason', reason);
     IF coalesce(reason, '') = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = 'reversing an entry needs a reason';
     END IF;

@@ -13,6 +13,7 @@
 
 #include "embedded.h"
 #include "ledger/ledger.h"
+#include "server/card.h"
 
 char *
 ledger_insert(const char *select)
@@ -169,6 +170,7 @@ BILLING_FUNCTION(billing_post_entry)
 	char nulls[ARG_COUNT];
 	Datum entry_id;
 
+	billing_refuse_card_arguments(fcinfo);
 	for (int i = 0; i < ARG_COUNT; i++)
 	{
 		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i);

@@ -98,6 +98,8 @@ COMMENT ON COLUMN billing.ledger_entries.log_xid IS 'Transaction that wrote it, 
 
 INSERT INTO billing.partitioned_tables VALUES ('ledger_entries', NULL);
 SELECT billing.make_append_only('ledger_entries');
+SELECT billing.refuse_cards_in('ledger_entries', 'memo');
+SELECT billing.make_audited(t) FROM unnest('{ledger_accounts,entry_types}'::text[]) AS t;
 
 CREATE VIEW billing.balances WITH (security_invoker = true) AS
 SELECT tenant_id, account_id, currency, ledger_account,

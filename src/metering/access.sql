@@ -13,6 +13,6 @@ GRANT EXECUTE ON FUNCTION billing.record_usage(text, text, text, numeric, timest
 -- A loader is trusted with the usage of every tenant.
 GRANT EXECUTE ON FUNCTION billing.record_usage(jsonb), billing.record_usage_arrays(text[], text[], text[], numeric[], timestamptz[], jsonb[], text[])
     TO billing_app, billing_loader;
-GRANT EXECUTE ON FUNCTION billing.import_usage(regclass), billing.is_usage(text, numeric, jsonb, jsonb) TO billing_loader;
+GRANT EXECUTE ON FUNCTION billing.import_usage(regclass), billing.is_usage(text, text, text, text, numeric, jsonb, jsonb, text, text) TO billing_loader;
 GRANT EXECUTE ON FUNCTION billing.sync_counts() TO billing_operator;
 GRANT EXECUTE ON FUNCTION billing.replay_count_sync(text) TO billing_operator, billing_auditor;

@@ -6,6 +6,7 @@ DECLARE
     opened_on date := (check_allocation.opened_at AT TIME ZONE 'UTC')::date;
     known     billing.meters;
 BEGIN
+    PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('account', account), billing.refuse_card('meter', meter), billing.refuse_card('dimensions', check_allocation.dimensions);
     IF NOT EXISTS (SELECT FROM billing.accounts a WHERE a.tenant_id = tenant AND a.account_id = account) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB440', MESSAGE = format('unknown account "%s" of tenant "%s"', account, tenant);
     END IF;
@@ -137,6 +138,7 @@ DECLARE
     closing timestamptz := coalesce(close_allocation.closed_at, now());
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('tenant', tenant), billing.refuse_card('allocation', allocation);
     PERFORM billing.require_tenant(tenant, true);
     SELECT * INTO known FROM billing.allocations a WHERE a.tenant_id = tenant AND a.allocation_id = allocation FOR UPDATE;
     IF NOT FOUND THEN

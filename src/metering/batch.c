@@ -12,6 +12,7 @@
 #include "utils/numeric.h"
 
 #include "metering/metering.h"
+#include "server/card.h"
 
 const Oid usage_types[USAGE_COLUMNS] = {TEXTOID,	TEXTOID,  TEXTOID,	TEXTOID, TIMESTAMPTZOID,
 										NUMERICOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID};
@@ -147,6 +148,21 @@ object_value(const JsonPosition *position, const struct Field *field, JsonbValue
 	return JsonbPGetDatum(JsonbValueToJsonb(value));
 }
 
+/* What PostgreSQL would quote because it cannot read it must hold no card number; one that is a number is a quantity. */
+static void
+refuse_card_in(const JsonPosition *position, const char *what, const char *string, int length)
+{
+	if (card_find(string, length) != CARD_NONE)
+		billing_raise_card(
+			psprintf("event %d of %d: %s holds a card number", position->index, position->count, what));
+}
+
+static bool
+is_plain_number(const char *string)
+{
+	return string[strspn(string, "0123456789")] == '\0';
+}
+
 /* A copy in each case: the arrays outlive the value. */
 static Datum
 scalar_value(const JsonPosition *position, const struct Field *field, const JsonbValue *value)
@@ -160,6 +176,8 @@ scalar_value(const JsonPosition *position, const struct Field *field, const Json
 	if (field->kind == FIELD_TEXT)
 		return PointerGetDatum(cstring_to_text_with_len(value->val.string.val, value->val.string.len));
 	string = pnstrdup(value->val.string.val, value->val.string.len);
+	if (!is_plain_number(string))
+		refuse_card_in(position, field->name, string, value->val.string.len);
 	return DirectFunctionCall3(field->kind == FIELD_NUMBER ? numeric_in : timestamptz_in,
 							   CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
@@ -202,9 +220,12 @@ refuse_unknown_field(const JsonPosition *position, JsonbContainer *event)
 			known = key.val.string.len == strlen(fields[i].name) &&
 					memcmp(key.val.string.val, fields[i].name, key.val.string.len) == 0;
 		if (!known)
+		{
+			refuse_card_in(position, "a field's name", key.val.string.val, key.val.string.len);
 			refuse_event(position, psprintf("unknown field \"%.*s\"", key.val.string.len, key.val.string.val),
 						 "Fields are tenant, meter, event_id, quantity, occurred_at, dimensions, account, "
 						 "attribution, correlation_id and corrects.");
+		}
 	}
 }
 

@@ -10,10 +10,17 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_has_usage_partition';
 COMMENT ON FUNCTION billing.has_usage_partition(timestamptz) IS 'Internal: whether usage_records has the partition of the month of occurred_at.';
 
-CREATE FUNCTION billing.is_usage(event_id text, quantity numeric, dimensions jsonb, attribution jsonb) RETURNS boolean
+CREATE FUNCTION billing.is_usage(tenant_id text, meter_id text, event_id text, account_id text, quantity numeric, dimensions jsonb, attribution jsonb,
+                                 correlation_id text, corrects_event_id text) RETURNS boolean
 LANGUAGE C IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_is_usage';
-COMMENT ON FUNCTION billing.is_usage(text, numeric, jsonb, jsonb) IS 'Internal: whether a usage row is one whatever its meter, CHECK of usage_records: event_id of 1 to 255 characters; quantity finite, between -10^20 and 10^20 without these, at most 18 decimals; dimensions, and attribution unless NULL, JSON objects.';
+COMMENT ON FUNCTION billing.is_usage(text, text, text, text, numeric, jsonb, jsonb, text, text) IS 'Internal: whether a usage row is one whatever its meter, CHECK of usage_records: event_id of 1 to 255 characters; quantity finite, between -10^20 and 10^20 without these, at most 18 decimals; dimensions, and attribution unless NULL, JSON objects. Errors: MB422 a card number in any of the others.';
+
+CREATE FUNCTION billing.usage_card(tenant_id text, meter_id text, event_id text, account_id text, quantity numeric, dimensions jsonb, attribution jsonb,
+                                   correlation_id text, corrects_event_id text) RETURNS text
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_usage_card';
+COMMENT ON FUNCTION billing.usage_card(text, text, text, text, numeric, jsonb, jsonb, text, text) IS 'Internal: what of an event holds a card number, as a message; NULL when nothing.';
 
 CREATE FUNCTION billing.usage_problem(event_id text, quantity numeric, dimensions jsonb, attribution jsonb, corrects_event_id text,
                                       aggregation text, keys text[]) RETURNS text
@@ -26,7 +33,7 @@ CREATE FUNCTION billing.record_usage(tenant text, meter text, event_id text, qua
                                      correlation_id text DEFAULT NULL, corrects text DEFAULT NULL) RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'billing_record_usage';
-COMMENT ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text) IS 'Records one usage event in the caller''s transaction. True when it is new, false when it was there already with the same content. event_id: the application''s own id, 1 to 255 characters; the same id of the same tenant and meter on the same UTC day is the same event, so a retry on a later day must say occurred_at. quantity: in the meter''s unit, exact, below 10^20 with at most 18 decimals; a meter that counts ignores it. occurred_at: NULL is now(). dimensions: strings by the meter''s keys. attribution: a JSON object, for reports. corrects: the event of the same tenant, meter and UTC day that this one corrects, without which quantity may not be negative. Errors: MB400 event_id, attribution, occurred_at or a null key; MB409 the same event with other account, quantity, dimensions, corrects or (when given) occurred_at; MB415 quantity; MB418 no subscription on the day; MB419 dimensions; MB424 month without partition; MB425; MB426; MB440 tenant or account; MB441 meter; MB449 event to correct.';
+COMMENT ON FUNCTION billing.record_usage(text, text, text, numeric, timestamptz, jsonb, text, jsonb, text, text) IS 'Records one usage event in the caller''s transaction. True when it is new, false when it was there already with the same content. event_id: the application''s own id, 1 to 255 characters; the same id of the same tenant and meter on the same UTC day is the same event, so a retry on a later day must say occurred_at. quantity: in the meter''s unit, exact, below 10^20 with at most 18 decimals; a meter that counts ignores it. occurred_at: NULL is now(). dimensions: strings by the meter''s keys. attribution: a JSON object, for reports. corrects: the event of the same tenant, meter and UTC day that this one corrects, without which quantity may not be negative. Errors: MB400 event_id, attribution, occurred_at or a null key; MB409 the same event with other account, quantity, dimensions, corrects or (when given) occurred_at; MB415 quantity; MB418 no subscription on the day; MB419 dimensions; MB422 a card number in any text; MB424 month without partition; MB425; MB426; MB440 tenant or account; MB441 meter; MB449 event to correct.';
 
 CREATE FUNCTION billing.record_usage(events jsonb) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #include "metering/metering.h"
+#include "server/card.h"
 
 /* Large enough to plan a statement for, small enough to hold. */
 #define IMPORT_BATCH_ROWS 20000
@@ -104,6 +105,15 @@ source_query(Oid source)
 	return query.data;
 }
 
+static void
+refuse_untimed(const char *event_id)
+{
+	if (event_id != NULL && card_find(event_id, strlen(event_id)) != CARD_NONE)
+		billing_refuse_card("event_id", CARD_NUMBER);
+	ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+			errmsg("event \"%s\": occurred_at is null", event_id != NULL ? event_id : ""));
+}
+
 /* The rows last fetched, as a batch. A time not given would differ on the next import, so it is refused. */
 static UsageBatch
 fetched_batch(void)
@@ -119,8 +129,7 @@ fetched_batch(void)
 			if (!isnull)
 				usage_rows_set(rows, row, column, value);
 			else if (column == USAGE_OCCURRED_AT)
-				ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
-						errmsg("event \"%s\": occurred_at is null", billing_spi_text(row, USAGE_EVENT + 1)));
+				refuse_untimed(billing_spi_text(row, USAGE_EVENT + 1));
 		}
 	return usage_rows_to_batch(rows, LABEL_KEY);
 }

@@ -19,6 +19,7 @@
 #include "access/access.h"
 #include "embedded.h"
 #include "metering/metering.h"
+#include "server/card.h"
 
 enum DiagnoseColumn
 {
@@ -70,6 +71,10 @@ raise_diagnosis(const UsageBatch *batch)
 	const char *detail = billing_spi_text(0, DIAGNOSE_DETAIL);
 	const char *hint = billing_spi_text(0, DIAGNOSE_HINT);
 
+	/* Its ids may be what must not be told. */
+	if (strcmp(sqlstate, "MB422") == 0)
+		billing_raise_card(psprintf("%s%s", batch->label == LABEL_INDEX ? label_text(batch) : "",
+									billing_spi_text(0, DIAGNOSE_MESSAGE)));
 	ereport(ERROR, errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
 			errmsg("%s%s", label_text(batch), billing_spi_text(0, DIAGNOSE_MESSAGE)),
 			detail != NULL ? errdetail("%s", detail) : 0, hint != NULL ? errhint("%s", hint) : 0);

@@ -14,7 +14,8 @@ CREATE TABLE billing.usage_records (
     corrects_event_id text        COLLATE "C",
     recorded_at       timestamptz NOT NULL DEFAULT now(),
     log_xid           xid8        NOT NULL DEFAULT billing.log_xid(),
-    CONSTRAINT usage_records_content CHECK (billing.is_usage(event_id, quantity, dimensions, attribution))
+    CONSTRAINT usage_records_content CHECK (billing.is_usage(tenant_id, meter_id, event_id, account_id, quantity, dimensions, attribution,
+                                                                   correlation_id, corrects_event_id))
 ) PARTITION BY RANGE (occurred_at);
 -- Count sync looks for new rows only. Ids only grow, so it is written at its right edge too.
 CREATE INDEX usage_records_log_xid ON billing.usage_records (log_xid);
@@ -168,6 +169,8 @@ COMMENT ON COLUMN billing.allocations.dimensions IS 'Dimensions of its usage.';
 COMMENT ON COLUMN billing.allocations.opened_at IS 'When holding began.';
 COMMENT ON COLUMN billing.allocations.closed_at IS 'When it ended; NULL while open.';
 COMMENT ON COLUMN billing.allocations.accrued_to IS 'Usage is recorded up to here.';
+
+SELECT billing.refuse_cards_in('allocations', 'allocation_id', 'dimensions');
 
 CREATE VIEW billing.metering_backlog WITH (security_invoker = true) AS
 SELECT b.tenant_id, sum(b.waiting)::bigint AS rows_waiting, sum(b.set_aside)::bigint AS rows_set_aside

@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "metering/metering.h"
+#include "server/card.h"
 
 static bool
 is_among(const JsonbValue *key, ArrayType *keys)
@@ -152,10 +153,57 @@ content_problem(const text *event_id, Numeric quantity, Jsonb *dimensions, Jsonb
 #define NUMERIC_OR_NULL(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_NUMERIC(n))
 #define JSONB_OR_NULL(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
 
+/* Arguments of is_usage() and usage_card() that may hold a card number. */
+typedef struct FreeColumn
+{
+	const char *name;
+	int argument;
+	bool is_json;
+} FreeColumn;
+
+/* The column that holds one, or NULL. */
+static const FreeColumn *
+column_with_card(FunctionCallInfo fcinfo, Jsonb *dimensions, Jsonb *attribution, CardFinding *finding)
+{
+	static const FreeColumn columns[] = {{"event_id", 2, false},	   {"tenant_id", 0, false},
+										 {"meter_id", 1, false},	   {"account_id", 3, false},
+										 {"dimensions", 5, true},	   {"attribution", 6, true},
+										 {"correlation_id", 7, false}, {"corrects_event_id", 8, false}};
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		if (PG_ARGISNULL(columns[i].argument))
+			continue;
+		*finding = columns[i].is_json
+					   ? billing_card_in_jsonb(columns[i].argument == 5 ? dimensions : attribution)
+					   : billing_card_in_text(PG_GETARG_TEXT_PP(columns[i].argument));
+		if (*finding != CARD_NONE)
+			return &columns[i];
+	}
+	return NULL;
+}
+
 BILLING_FUNCTION(billing_is_usage)
 {
-	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(0), NUMERIC_OR_NULL(1), JSONB_OR_NULL(2), JSONB_OR_NULL(3)) ==
-				   NULL);
+	Jsonb *dimensions = JSONB_OR_NULL(5);
+	Jsonb *attribution = JSONB_OR_NULL(6);
+	CardFinding finding;
+	const FreeColumn *column = column_with_card(fcinfo, dimensions, attribution, &finding);
+
+	/* First: when the answer is false, PostgreSQL quotes the row. */
+	if (column != NULL)
+		billing_refuse_card(column->name, finding);
+	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(2), NUMERIC_OR_NULL(4), dimensions, attribution) == NULL);
+}
+
+BILLING_FUNCTION(billing_usage_card)
+{
+	CardFinding finding;
+	const FreeColumn *column = column_with_card(fcinfo, JSONB_OR_NULL(5), JSONB_OR_NULL(6), &finding);
+
+	if (column == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s holds %s", column->name, billing_card_text(finding))));
 }
 
 static bool

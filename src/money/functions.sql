@@ -6,6 +6,7 @@ DECLARE
     existing jsonb;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('currency', create_currency.currency);
     IF create_currency.currency IS NULL OR create_currency.currency !~ '^[A-Z][A-Z0-9_]{2,15}$' THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('"%s" cannot be a currency', create_currency.currency),
             DETAIL = 'A currency is 3 to 16 of A-Z, 0-9 and _, beginning with a letter.';
@@ -47,6 +48,7 @@ LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = 
 DECLARE
     places integer := (SELECT c.exponent FROM billing.currencies c WHERE c.currency = format_amount.currency);
 BEGIN
+    PERFORM billing.refuse_card('currency', format_amount.currency);
     IF places IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MB442', MESSAGE = format('unknown currency "%s"', format_amount.currency),
             HINT = 'billing.currencies lists the currencies; billing.create_currency() adds a custom unit.';

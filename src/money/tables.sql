@@ -181,3 +181,6 @@ INSERT INTO billing.currencies (currency, name, exponent, numeric_code) VALUES
     ('ZAR', 'South African rand', 2, 710),
     ('ZMW', 'Zambian kwacha', 2, 967),
     ('ZWG', 'Zimbabwe Gold', 2, 924);
+
+SELECT billing.refuse_cards_in('currencies', 'name');
+SELECT billing.make_audited('currencies');

@@ -6,13 +6,14 @@ BEGIN
     IF given IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('%s is null', what);
     END IF;
+    PERFORM billing.refuse_card(what, given);
     IF btrim(given) = '' OR length(given) > longest THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('%s must have 1 to %s characters, not all blank', what, longest),
             DETAIL = format('Its length is %s.', length(given));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION billing.check_text(text, text, integer) IS 'Internal: refuses a key or name that is null, blank or longer than longest characters. what: its name in the message. Errors: MB400.';
+COMMENT ON FUNCTION billing.check_text(text, text, integer) IS 'Internal: refuses a key or name that is null, blank or longer than longest characters, or holds a card number. what: its name in the message. Errors: MB400, MB422.';
 
 CREATE FUNCTION billing.check_day(what text, day date) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -64,6 +64,9 @@
 /* There is no such transition from the present state. */
 #define ERRCODE_BILLING_WRONG_STATE BILLING_SQLSTATE('4', '2', '1')
 
+/* A text or document holds a card number or a card's security code. */
+#define ERRCODE_BILLING_CARD_NUMBER BILLING_SQLSTATE('4', '2', '2')
+
 /* UPDATE, DELETE or TRUNCATE of what is append-only. */
 #define ERRCODE_BILLING_APPEND_ONLY BILLING_SQLSTATE('4', '2', '3')
 
@@ -150,8 +153,19 @@
 
 /* ---- Keys. ---- */
 
-/* A key file cannot be used: none is set, its owner, mode or place, or what is in it. */
+/* A key file cannot be used: none is set, its owner, mode or place, or what is in it or is not. */
 #define ERRCODE_BILLING_KEY_FILE BILLING_SQLSTATE('4', '7', '0')
+
+/* ---- Personal data. ---- */
+
+/* No key for personal data is configured. */
+#define ERRCODE_BILLING_NO_FIELD_KEY BILLING_SQLSTATE('4', '7', '1')
+
+/* What is encrypted was changed, moved, or made with another key. */
+#define ERRCODE_BILLING_CIPHERTEXT_REFUSED BILLING_SQLSTATE('4', '7', '2')
+
+/* The personal data of the account was erased. */
+#define ERRCODE_BILLING_SUBJECT_ERASED BILLING_SQLSTATE('4', '7', '3')
 
 /* ---- What must never happen did. ---- */
 

@@ -116,6 +116,9 @@ BEGIN
         PERFORM billing.make_partition(missing.table_name, missing.month, missing.local_unique);
         made := made + 1;
     END LOOP;
+    IF made > 0 THEN
+        PERFORM billing.audit_call('partitions', jsonb_build_object('from', "from", 'to', "to"), NULL, jsonb_build_object('made', made));
+    END IF;
     RETURN made;
 END
 $$;

@@ -49,3 +49,5 @@ COMMENT ON COLUMN billing.partitioned_tables.table_name IS 'The parent, in schem
 COMMENT ON COLUMN billing.partitioned_tables.local_unique IS 'Columns of a unique index made on each partition, where the parent cannot have it because the partition key is not among them; NULL for none. A month holds whole UTC days, so a key that contains the day is unique over all partitions.';
 
 SELECT billing.make_append_only('incarnations');
+SELECT billing.refuse_cards_in('incarnations', 'reason');
+SELECT billing.refuse_cards_in('idempotency_keys', 'tenant_id', 'idempotency_key');

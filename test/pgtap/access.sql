@@ -23,6 +23,7 @@ INSERT INTO billing.renewal_events (tenant_id, subscription_id, sequence, event,
 SELECT s.tenant_id, s.subscription_id, 1, 'notice', '2024-06-01', '2024-05-01' FROM billing.subscriptions s WHERE s.tenant_id IN ('alpha', 'beta');
 SELECT billing.rate_batch('2024-02-01', 'alpha', 'beta') \g /dev/null
 SELECT * FROM billing.invoice_batch('2024-02-01', 'alpha', 'beta', billing.uuid_v7(), true) \g /dev/null
+SELECT billing.erase_subject(t, 'main', 'asked', '2024-02-02') FROM unnest('{alpha,beta}'::text[]) AS t \g /dev/null
 SELECT max(number) FILTER (WHERE tenant_id = 'alpha') AS alpha_number, max(number) FILTER (WHERE tenant_id = 'beta') AS beta_number,
        max(invoice_id::text) FILTER (WHERE tenant_id = 'beta') AS beta_invoice
   FROM billing.invoices WHERE tenant_id IN ('alpha', 'beta') \gset

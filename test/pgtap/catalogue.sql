@@ -4,7 +4,7 @@
 \set QUIET 1
 BEGIN;
 SET LOCAL client_min_messages = warning;
-SELECT plan(44);
+SELECT plan(45);
 
 -- The next month and a far one: what is made later owes the same as what install() made.
 SELECT billing.ensure_partitions('2031-05-01', '2031-07-01') \g /dev/null
@@ -107,7 +107,7 @@ SELECT is_empty('SELECT * FROM unlike_rule', 'by the rule');
 SELECT is_empty($$ SELECT r.relation, a.grantee::regrole FROM relations r, aclexplode(r.relacl) AS a WHERE a.grantee = 'billing_tenant'::regrole
                     AND r.relation NOT IN ('accounts', 'subscriptions', 'subscription_phases', 'current_subscriptions', 'usage_records', 'daily_counts', 'allocations',
                         'rated_lines', 'rated', 'ledger_entries', 'ledger_accounts', 'entry_types', 'balances', 'invoices', 'invoice_lines', 'invoice_events',
-                        'evidence_bundles', 'evidence_months', 'renewal_events', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
+                        'evidence_bundles', 'evidence_months', 'renewal_events', 'erasures', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
                 'a tenant reads what was reviewed for it, and nothing else');
 
 -- Grants are made anew by each install() and migrate(), none more and none less.
@@ -147,6 +147,13 @@ SELECT is_empty($$ SELECT c.relation FROM columns c LEFT JOIN pg_attrdef d ON d.
                       AND c.logical NOT IN ('billing.incarnations'::regclass, 'billing.plan_versions'::regclass)
                       AND NOT (c.attnotnull AND c.atttypid = 'xid8'::regtype AND coalesce(pg_get_expr(d.adbin, d.adrelid) = 'billing.log_xid()', false)) $$,
                 'every log_xid is filled in by billing.log_xid()');
+
+-- What is administered is audited: all but what only grows and tells of itself, and what was reviewed.
+SELECT is_empty($$ SELECT relation FROM tables t
+                    WHERE NOT relispartition AND NOT EXISTS (SELECT FROM append_only a WHERE a.relation_oid = t.relation_oid)
+                      AND relation <> ALL ('{schema_migrations,stage_locks,partitioned_tables,idempotency_keys,daily_counts,count_sync_checkpoints,usage_set_aside,allocations,number_series,invoices,invoice_lines}')
+                      AND NOT EXISTS (SELECT FROM triggers WHERE tgrelid = t.relation_oid AND name = 'audit_change' AND calls = 'audit_change' AND tgtype = 1 + 4 + 8 + 16 AND tgenabled = 'A') $$,
+                'every table that is administered is audited');
 
 -- Tenants.
 SELECT is_empty($$ SELECT relation, key FROM unique_keys k JOIN tenant_tables t USING (relation) WHERE 'tenant_id' <> ALL (columns) $$,

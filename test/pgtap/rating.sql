@@ -2,7 +2,7 @@
 -- usage: one is rated on many days, after each window, one only at the end. The seed is printed, and taken from psql's
 -- variable seed when that is set.
 \ir seed.psql
-SELECT plan(15);
+SELECT plan(16);
 SELECT diag('rating: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
@@ -74,5 +74,12 @@ SELECT is_empty($$ SELECT * FROM (SELECT tenant_id, sum(amount_minor) AS minor F
                      FULL JOIN (SELECT b.tenant_id, b.balance_minor AS minor FROM billing.balances b JOIN sim_subscriptions s ON s.tenant = b.tenant_id WHERE b.ledger_account = 'unbilled_receivable') AS e USING (tenant_id)
                     WHERE coalesce(l.minor, 0) <> coalesce(e.minor, 0)
                    UNION ALL SELECT problem, 0, 0 FROM (SELECT problem FROM billing.check_rating() UNION ALL SELECT problem FROM billing.check_ledger()) AS p $$, 'and so do the accounts');
+-- A fee of the last period but one, rated after the last period was: a day between the two takes nothing back.
+SELECT billing.create_account('back') \g /dev/null
+SELECT billing.subscribe('back', 'sim_1', '2026-02-01') AS subscription \gset
+SELECT billing.change_plan('back', :'subscription', 'sim_2', '2026-02-15', today => '2026-02-10'),
+       billing.cancel_subscription('back', :'subscription', '2026-03-01', today => '2026-02-10') \g /dev/null
+SELECT billing.rate_batch('2026-02-20', 'back', 'back') \g /dev/null
+SELECT is(ARRAY[billing.rate_batch('2026-03-02', 'back', 'back'), billing.rate_batch('2026-02-10', 'back', 'back')], '{2,0}'::bigint[], 'fees rated when their period closed stay, whatever day is rated next');
 SELECT * FROM finish();
 ROLLBACK;

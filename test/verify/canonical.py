@@ -34,6 +34,8 @@ KINDS = {
     'usage_window': 'tenant_id:text sequence:integer window_no:integer rows_processed:integer first_day:integer '
                     'last_day:integer digest:hash counts_digest:hash salt:uuid prev_hash:hash self_hash:hash '
                     'created_at:time',
+    'erasure': 'tenant_id:text erasure_id:uuid account_id:text cause:text reason_hash:hash? fields_destroyed:json '
+               'fields_restricted:json purge_after:integer? erased_on:integer erased_at:time',
     'count': 'day:integer account_id:text meter_id:text dimensions:json aggregation:text quantity:decimal '
              'events:integer latest_at:time',
 }

@@ -5,6 +5,7 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
        u.occurred_at AS old_occurred_at, u.corrects_event_id AS old_corrects_event_id,
        CASE WHEN e.corrects_event_id IS NULL AND u.corrects_event_id IS NULL AND u.occurred_at = coalesce(e.given_at, u.occurred_at)
              AND (u.account_id, u.quantity, u.dimensions) = (e.account_id, e.quantity, e.dimensions) THEN NULL -- recorded as given, now or before
+            WHEN billing.usage_card(e.tenant_id, e.meter_id, e.event_id, e.account_id, e.quantity, e.dimensions, e.attribution, e.correlation_id, e.corrects_event_id) IS NOT NULL THEN 'card'
             WHEN e.tenant_id IS NULL OR e.meter_id IS NULL OR e.event_id IS NULL THEN 'missing'
             WHEN a.tenant_id IS NULL THEN CASE WHEN EXISTS (SELECT FROM billing.accounts o WHERE o.tenant_id = e.tenant_id) THEN 'account' ELSE 'tenant' END
             WHEN m.meter_id IS NULL THEN 'meter'
@@ -34,6 +35,7 @@ SELECT * FROM checked WHERE reason IS NOT NULL ORDER BY index LIMIT 1
 SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.message, r.detail, r.hint
   FROM first f
   JOIN LATERAL (VALUES
+    ('card', 'MB422', billing.usage_card(f.tenant_id, f.meter_id, f.event_id, f.account_id, f.quantity, f.dimensions, f.attribution, f.correlation_id, f.corrects_event_id), NULL, NULL),
     ('missing', 'MB400', 'tenant, meter and event_id must be given', NULL, NULL),
     ('tenant', 'MB440', format('unknown tenant "%s"', f.tenant_id), NULL, 'Create its account: billing.create_account(tenant, name => ...).'),
     ('account', 'MB440', format('unknown account "%s" of tenant "%s"', f.account_id, f.tenant_id), NULL, 'Create it: billing.create_account(tenant, name => ..., account => ...).'),

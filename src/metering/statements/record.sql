@@ -6,7 +6,8 @@ SELECT e.tenant_id, e.meter_id, e.event_id, e.account_id, e.occurred_at, e.quant
        e.dimensions, e.attribution, e.correlation_id, e.corrects_event_id
   FROM events e
   JOIN billing.meters m ON m.meter_id = e.meter_id
- WHERE billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions) IS NULL
+ WHERE billing.usage_card(e.tenant_id, e.meter_id, e.event_id, e.account_id, e.quantity, e.dimensions, e.attribution, e.correlation_id, e.corrects_event_id) IS NULL
+   AND billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions) IS NULL
    AND EXISTS (SELECT FROM billing.subscriptions s
                 WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id AND s.starts <= e.usage_day AND (s.ends IS NULL OR s.ends > e.usage_day))
    AND billing.has_usage_partition(e.occurred_at)

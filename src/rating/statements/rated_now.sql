@@ -16,10 +16,9 @@ WITH newest AS (
                                     ORDER BY l.period_start DESC LIMIT 1)
            GROUP BY r.period_start) AS n ON true
      WHERE s.tenant_id BETWEEN $2 AND $3 AND s.starts <= $1
-), subscriptions AS (
-    -- Rate again from the newest rated period on, or from the earliest day whose counts changed since. Rating never goes
-    -- back: a day before one already rated up to is taken as that one.
-    SELECT n.*, greatest($1, n.rated_on) AS rate_to,
+), reopened AS (
+    -- Rate again from the newest rated period on, or from the earliest day whose counts changed since.
+    SELECT n.*,
            (SELECT cycle_start FROM billing.cycle_containing(n.anchor, n.period_months,
                greatest(n.starts, least(coalesce(n.period_start, n.starts), changed.first_day)))) AS rate_from
       FROM newest n
@@ -37,6 +36,13 @@ WITH newest AS (
                                          AND l.subscription_id = r.subscription_id AND l.plan_id = r.plan_id
                                          AND l.version = r.version AND l.charge_id = r.charge_id
                                          AND l.revision > r.revision))
+), subscriptions AS (
+    -- Rating never goes back: a day before one that any of these periods is rated up to is taken as that one. The newest
+    -- period alone does not tell: a fee of the one before, due when it closes, may have been rated later.
+    SELECT o.*, greatest($1, (SELECT max(r.rated_on) FROM billing.rated_lines r
+                               WHERE r.tenant_id = o.tenant_id AND r.subscription_id = o.subscription_id
+                                 AND r.period_start >= o.rate_from)) AS rate_to
+      FROM reopened o
 ), segments AS (
     -- A period, cut where a phase begins or ends.
     SELECT s.tenant_id, s.subscription_id, s.account_id, s.currency, s.exponent, s.rate_to,
