@@ -9,6 +9,7 @@ DECLARE
 BEGIN
     PERFORM billing.require_installed();
     PERFORM billing.require_tenant(tenant, true);
+    PERFORM billing.refuse_card('renewal', renewal);
     IF renewal IS NULL OR renewal NOT IN ('none', 'automatic', 'manual') THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('"%s" is no renewal', renewal), DETAIL = 'It is none, automatic or manual.';
     END IF;

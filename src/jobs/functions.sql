@@ -58,6 +58,7 @@ DECLARE
     held    billing.jobs;
     running billing.job_runs;
 BEGIN
+    PERFORM billing.refuse_card('job', hold_job.job);
     SELECT * INTO held FROM billing.jobs j WHERE j.job = hold_job.job FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB458', MESSAGE = format('unknown job "%s"', hold_job.job),
@@ -241,6 +242,7 @@ DECLARE
     known billing.jobs;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('job', job), billing.refuse_card('schedule', schedule), billing.refuse_card('options', options);
     SELECT * INTO known FROM billing.jobs j WHERE j.job = set_job.job FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB458', MESSAGE = format('unknown job "%s"', job);
@@ -257,9 +259,11 @@ BEGIN
     UPDATE billing.jobs j
        SET schedule = coalesce(schedule, j.schedule), enabled = coalesce(enabled, j.enabled), options = j.options || coalesce(options, '{}')
      WHERE j.job = job
-    RETURNING j.options INTO options;
-    RETURN options;
+    RETURNING j.* INTO known;
+    PERFORM billing.audit_call('jobs', jsonb_build_object('job', job), NULL,
+                               jsonb_build_object('schedule', known.schedule, 'enabled', known.enabled, 'options', known.options));
+    RETURN known.options;
 END
 $$;
 COMMENT ON FUNCTION billing.set_job(text, text, boolean, jsonb) IS
-'Changes a job''s schedule (billing.schedule_jobs() then puts it on pg_cron), whether it is enabled, or some of its options, and returns all its options. NULL leaves as it is. Options: partitions: months_ahead, keep_runs_days; rating and invoice_run: batch_tenants; invoice_run: finalize, grace_days (days between the due day and finalization); sealing: heartbeat; verification: verify_log. Errors: MB400 no schedule, no such option or another type; MB425, MB458.';
+'Changes a job''s schedule (billing.schedule_jobs() then puts it on pg_cron), whether it is enabled, or some of its options, and returns all its options. NULL leaves as it is. Options: partitions: months_ahead, keep_runs_days; rating and invoice_run: batch_tenants; invoice_run: finalize, grace_days (days between the due day and finalization); sealing: heartbeat; verification: verify_log. Errors: MB400 no schedule, no such option or another type; MB422, MB425, MB458.';

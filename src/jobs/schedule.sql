@@ -47,6 +47,7 @@ DECLARE
     chosen pg_roles;
 BEGIN
     PERFORM billing.require_installed();
+    PERFORM billing.refuse_card('database', database), billing.refuse_card('role', role);
     IF NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = database) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('unknown database "%s"', database);
     END IF;
@@ -68,6 +69,7 @@ COMMENT ON FUNCTION billing.check_cron_role(text, text) IS 'Internal: preconditi
 
 CREATE FUNCTION billing.note_schedule(database text, role text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT billing.audit_call('jobs', '{"job":"all"}', NULL, jsonb_build_object('cron_database', note_schedule.database, 'cron_role', note_schedule.role));
     UPDATE billing.jobs j
        SET cron_database = note_schedule.database, cron_role = note_schedule.role
       FROM (SELECT k.job, EXISTS (SELECT FROM billing.cron_jobs(note_schedule.database) AS c WHERE c.jobname = billing.cron_name(note_schedule.database, k.job)) AS is_on
