@@ -80,7 +80,9 @@ MODULES_LIST := $(shell cat src/modules.list)
 CORE_SRC   := $(sort $(wildcard src/core/*.c))
 SERVER_SRC := $(sort $(foreach m,$(MODULES_LIST),$(wildcard src/$(m)/*.c)))
 HDRS       := $(sort $(wildcard src/*/*.h))
-OBJS        = $(CORE_SRC:.c=.o) $(SERVER_SRC:.c=.o) build/embedded.o
+# What of the verifier reads and checks a document: the server asks it too before retention drops what a bundle proves.
+CHECK_SRC   := $(patsubst %,src/verify/%.c,bundle check counts document input invoice log postings row shape terms verdict)
+OBJS        = $(CORE_SRC:.c=.o) $(CHECK_SRC:.c=.o) $(SERVER_SRC:.c=.o) build/embedded.o
 
 # What the extension script is made of: in module order, functions before the views that use them.
 SQL_SRC     := src/server/begin.sql $(foreach m,$(MODULES_LIST),$(filter-out src/server/begin.sql src/server/end.sql %/tables.sql %/access.sql,$(sort $(wildcard src/$(m)/*.sql)))) src/server/end.sql

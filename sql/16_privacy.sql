@@ -27,6 +27,8 @@ SELECT billing.set_personal_data('acme', 'main', 'tax_numbers', '[{"country":"DE
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.set_personal_data('acme', 'main', 'email', repeat('a', 300));
 \echo :LAST_ERROR_SQLSTATE
+SELECT billing.set_personal_data('acme', 'main', 'address', '{"lines":["4242 4242 \u0034242 4242"],"city":"York","country":"GB"}');
+\echo :LAST_ERROR_SQLSTATE
 SELECT billing.set_personal_data('acme', 'main', 'email', ' ');
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.set_personal_data('acme', 'main', 'birthday', '1815-12-10');

@@ -225,6 +225,27 @@ put_counts(StringInfo text, Datum canons)
 	appendStringInfoChar(text, ']');
 }
 
+/* Why the windows between two sequences do not come out: retention dropped counts of them, or something is wrong. */
+static void
+refuse_windows(const Datum *values, const char *otherwise)
+{
+	static const Oid types[] = {TEXTOID, INT8OID, INT8OID};
+	Datum span[] = {values[0], values[3], values[4]};
+
+	if (billing_spi_run("SELECT FROM billing.usage_window_parts p"
+						"  JOIN billing.count_sync_checkpoint_events e USING (tenant_id, window_no)"
+						"  JOIN billing.partitioned_tables t ON t.table_name = 'usage_window_counts'"
+						" WHERE p.tenant_id = $1 AND e.sequence BETWEEN $2 AND $3"
+						"   AND p.month < t.dropped_before LIMIT 1",
+						lengthof(types), types, span, NULL) > 0)
+		ereport(
+			ERROR, errcode(ERRCODE_BILLING_RETENTION),
+			errmsg("daily counts that the invoice draws on are dropped"),
+			errdetail("Retention did, when every invoice of theirs had its bundle; this one came later."));
+	ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL), errmsg("%s", otherwise),
+			errhint("SELECT * FROM billing.replay_count_sync() tells what does not hold."));
+}
+
 /* values: tenant, first and last day, first and last sequence, as bundle_windows.sql takes them. */
 static void
 put_window_rows(Bundle *bundle, const Datum *values)
@@ -236,16 +257,13 @@ put_window_rows(Bundle *bundle, const Datum *values)
 	bool isnull;
 
 	if (count != (uint64) (DatumGetInt64(values[4]) - DatumGetInt64(values[3]) + 1))
-		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL), errmsg("usage of a count window is missing"),
-				errhint("SELECT * FROM billing.replay_count_sync() tells what does not hold."));
+		refuse_windows(values, "usage of a count window is missing");
 	for (uint64 i = 0; i < count; i++)
 	{
 		Datum key = SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull);
 
 		if (!DatumGetBool(SPI_getbinval(table->vals[i], table->tupdesc, 3, &isnull)))
-			ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
-					errmsg("counts of a window are not what they were"),
-					errhint("SELECT * FROM billing.replay_count_sync() tells what does not hold."));
+			refuse_windows(values, "counts of a window are not what they were");
 		appendStringInfo(&bundle->text, "%s{\"leaf\":", i > 0 ? "," : "");
 		put_leaf(bundle, "usage_window", key);
 		put_counts(&bundle->text, SPI_getbinval(table->vals[i], table->tupdesc, 2, &isnull));

@@ -44,6 +44,10 @@ const EvidenceKind evidence_kinds[] = {
 	 2,
 	 {{"tenant_id", "text COLLATE \"C\""}, {"erasure_id", "uuid"}}},
 	{"audit_event", SQL_EVIDENCE_LEAVES_AUDIT_EVENT, 1, {{"audit_id", "uuid"}}},
+	{"retention_action",
+	 SQL_EVIDENCE_LEAVES_RETENTION_ACTION,
+	 2,
+	 {{"table_name", "text COLLATE \"C\""}, {"month", "date"}}},
 	{"checkpoint", SQL_EVIDENCE_LEAVES_CHECKPOINT, 1, {{"seal_no", "bigint"}}},
 	{NULL, NULL, 0, {{NULL, NULL}}},
 };

@@ -25,8 +25,9 @@ BILLING_FUNCTION(billing_replay_count_sync)
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
-	billing_spi_run(psprintf("%s%s", SQL_METERING_USAGE_WINDOWS, SQL_METERING_REPLAY), lengthof(types), types,
-					values, nulls);
+	billing_spi_run(
+		psprintf("%s%s%s", SQL_METERING_USAGE_WINDOWS, SQL_METERING_WINDOW_ROOTS, SQL_METERING_REPLAY),
+		lengthof(types), types, values, nulls);
 	put_results((ReturnSetInfo *) fcinfo->resultinfo);
 	billing_spi_finish();
 	PG_RETURN_NULL();

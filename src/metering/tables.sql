@@ -123,6 +123,61 @@ COMMENT ON COLUMN billing.count_sync_checkpoint_events.self_hash IS 'SHA-256 of 
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.created_at IS 'When the window was taken.';
 COMMENT ON COLUMN billing.count_sync_checkpoint_events.log_xid IS 'Transaction that wrote it, offset added.';
 
+CREATE TABLE billing.usage_window_parts (
+    tenant_id   text    COLLATE "C" NOT NULL,
+    window_no   bigint  NOT NULL,
+    month       date    NOT NULL CHECK (extract(day FROM month) = 1),
+    first_day   date    NOT NULL,
+    last_day    date    NOT NULL,
+    first_row   bigint  NOT NULL CHECK (first_row >= 0),
+    usage_rows  bigint  NOT NULL CHECK (usage_rows > 0),
+    rows_range  bytea   NOT NULL CHECK (length(rows_range) > 0 AND length(rows_range) % 33 = 0),
+    counts      bigint  NOT NULL CHECK (counts > 0),
+    counts_range bytea  NOT NULL CHECK (length(counts_range) > 0 AND length(counts_range) % 33 = 0),
+    log_xid     xid8    NOT NULL DEFAULT billing.log_xid(),
+    PRIMARY KEY (tenant_id, window_no, month)
+);
+COMMENT ON TABLE  billing.usage_window_parts IS 'What is kept of the usage of a month that retention dropped: of each window that counted some of it as much of its two trees as their roots need, so that digest and counts_digest of the checkpoint can be computed for ever. Written by billing.apply_retention() only.';
+COMMENT ON COLUMN billing.usage_window_parts.tenant_id IS 'Whose usage.';
+COMMENT ON COLUMN billing.usage_window_parts.window_no IS 'The window that counted it.';
+COMMENT ON COLUMN billing.usage_window_parts.month IS 'The month that was dropped, its first day.';
+COMMENT ON COLUMN billing.usage_window_parts.first_day IS 'Earliest UTC day among the rows.';
+COMMENT ON COLUMN billing.usage_window_parts.last_day IS 'Latest UTC day among them.';
+COMMENT ON COLUMN billing.usage_window_parts.first_row IS 'Place of the first of them among the window''s rows, from 0.';
+COMMENT ON COLUMN billing.usage_window_parts.usage_rows IS 'Number of rows.';
+COMMENT ON COLUMN billing.usage_window_parts.rows_range IS 'Their part of the tree under digest: billing.merkle_range() from first_row on.';
+COMMENT ON COLUMN billing.usage_window_parts.counts IS 'Number of counts that they added to daily_counts: rows of usage_window_counts, until these are dropped too.';
+COMMENT ON COLUMN billing.usage_window_parts.counts_range IS 'The counts'' part of the tree under counts_digest.';
+COMMENT ON COLUMN billing.usage_window_parts.log_xid IS 'Transaction that wrote it, offset added.';
+
+CREATE TABLE billing.usage_window_counts (
+    day         date        NOT NULL,
+    tenant_id   text        COLLATE "C" NOT NULL,
+    window_no   bigint      NOT NULL,
+    account_id  text        COLLATE "C" NOT NULL,
+    meter_id    text        COLLATE "C" NOT NULL,
+    dimensions  jsonb       NOT NULL,
+    aggregation text        COLLATE "C" NOT NULL,
+    quantity    numeric     NOT NULL,
+    events      bigint      NOT NULL,
+    latest_at   timestamptz NOT NULL,
+    log_xid     xid8        NOT NULL DEFAULT billing.log_xid(),
+    PRIMARY KEY (day, tenant_id, window_no, account_id, meter_id, dimensions)
+) PARTITION BY RANGE (day);
+CREATE INDEX usage_window_counts_tenant ON billing.usage_window_counts (tenant_id, day);
+COMMENT ON TABLE  billing.usage_window_counts IS 'What each window added to daily_counts from usage that retention dropped since: the summary of raw usage, from which bundles and replays go on. Written by billing.apply_retention() only, and dropped with the daily counts.';
+COMMENT ON COLUMN billing.usage_window_counts.day IS 'UTC day.';
+COMMENT ON COLUMN billing.usage_window_counts.tenant_id IS 'Whose usage.';
+COMMENT ON COLUMN billing.usage_window_counts.window_no IS 'The window.';
+COMMENT ON COLUMN billing.usage_window_counts.account_id IS 'The account that pays.';
+COMMENT ON COLUMN billing.usage_window_counts.meter_id IS 'The meter.';
+COMMENT ON COLUMN billing.usage_window_counts.dimensions IS 'Dimension values.';
+COMMENT ON COLUMN billing.usage_window_counts.aggregation IS 'The meter''s aggregation, part of the count''s canonical bytes.';
+COMMENT ON COLUMN billing.usage_window_counts.quantity IS 'By the aggregation over the window''s events of the day, in the meter''s unit.';
+COMMENT ON COLUMN billing.usage_window_counts.events IS 'Number of events.';
+COMMENT ON COLUMN billing.usage_window_counts.latest_at IS 'Latest occurred_at of them.';
+COMMENT ON COLUMN billing.usage_window_counts.log_xid IS 'Transaction that wrote it, offset added.';
+
 CREATE TABLE billing.usage_set_aside (
     usage_day  date    NOT NULL,
     tenant_id  text    COLLATE "C" NOT NULL,
@@ -191,7 +246,10 @@ COMMENT ON COLUMN billing.metering_backlog.rows_waiting IS 'Rows that the next b
 COMMENT ON COLUMN billing.metering_backlog.rows_set_aside IS 'Rows that do not resolve: see usage_set_aside.reason.';
 
 INSERT INTO billing.partitioned_tables VALUES
-    ('usage_records', '{usage_day,tenant_id,meter_id,event_id}'), ('daily_counts', NULL);
+    ('usage_records', '{usage_day,tenant_id,meter_id,event_id}'), ('daily_counts', NULL),
+    ('usage_window_counts', NULL);
 SELECT billing.make_append_only('usage_records');
+SELECT billing.make_append_only('usage_window_parts');
+SELECT billing.make_append_only('usage_window_counts');
 SELECT billing.make_append_only('count_windows');
 SELECT billing.make_append_only('count_sync_checkpoint_events');

@@ -9,7 +9,6 @@
 #include "postgres.h"
 #include "fmgr.h"
 
-#include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -273,15 +272,6 @@ typedef struct PartitionMemo
 	bool exists;
 } PartitionMemo;
 
-static bool
-usage_partition_exists(int year, int month)
-{
-	char name[NAMEDATALEN];
-
-	snprintf(name, sizeof(name), "usage_records_%04d_%02d", year, month);
-	return OidIsValid(get_relname_relid(name, get_namespace_oid("billing", false)));
-}
-
 BILLING_FUNCTION(billing_has_usage_partition)
 {
 	TimestampTz occurred_at = PG_GETARG_TIMESTAMPTZ(0);
@@ -295,6 +285,6 @@ BILLING_FUNCTION(billing_has_usage_partition)
 		memo = fcinfo->flinfo->fn_extra =
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(PartitionMemo));
 	if (memo->year != year || memo->month != month)
-		*memo = (PartitionMemo){year, month, usage_partition_exists(year, month)};
+		*memo = (PartitionMemo){year, month, billing_has_partition("usage_records", year, month)};
 	PG_RETURN_BOOL(memo->exists);
 }

@@ -10,6 +10,7 @@
 #include "utils/datum.h"
 #include "utils/uuid.h"
 
+#include "audit/audit.h"
 #include "embedded.h"
 #include "privacy/privacy.h"
 #include "server/hash.h"
@@ -89,6 +90,7 @@ reason_argument(FunctionCallInfo fcinfo, int number)
 
 BILLING_FUNCTION(billing_erase_subject)
 {
+	AuditEntry entry;
 	char *tenant = privacy_argument(fcinfo, 0, "tenant");
 	char *account = privacy_argument(fcinfo, 1, "account");
 	char *reason = reason_argument(fcinfo, 2);
@@ -98,6 +100,7 @@ BILLING_FUNCTION(billing_erase_subject)
 	if (PG_ARGISNULL(4) || PG_GETARG_INT32(4) < 0 || PG_GETARG_INT32(4) > 100)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("years to keep data are not between 0 and 100"));
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	check_day(fcinfo, 3);
 	privacy_lock_account(tenant, account);
@@ -108,18 +111,22 @@ BILLING_FUNCTION(billing_erase_subject)
 			elog(ERROR, "no erasure was recorded");
 	}
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_DATUM(summary);
 }
 
 BILLING_FUNCTION(billing_purge_subjects)
 {
+	AuditEntry entry;
 	static const Oid types[] = {DATEOID};
 	Datum value = PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0);
 	uint64 count;
 
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	check_day(fcinfo, 0);
 	count = billing_spi_run(SQL_PRIVACY_PURGE, lengthof(types), types, &value, NULL);
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_INT32((int32) count);
 }

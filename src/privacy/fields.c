@@ -13,15 +13,22 @@
 #include "utils/jsonb.h"
 
 #include "access/access.h"
+#include "audit/audit.h"
 #include "core/personal.h"
 #include "embedded.h"
 #include "privacy/privacy.h"
+#include "server/card.h"
 
 char *
 privacy_argument(FunctionCallInfo fcinfo, int number, const char *what)
 {
+	CardFinding finding;
+
 	if (PG_ARGISNULL(number))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("%s is null", what));
+	finding = billing_card_in_text(PG_GETARG_TEXT_PP(number));
+	if (finding != CARD_NONE)
+		billing_refuse_card(what, finding);
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
@@ -36,12 +43,13 @@ require_field(const char *name)
 	return field;
 }
 
-/* The canonical JSON of a value, palloc'd; raises MB400 without showing any of it. */
+/* The canonical JSON of a value, palloc'd; raises MB400 or MB422 without showing any of it. */
 static char *
 canonical_value(const PersonalField *field, const text *value)
 {
 	char *canonical;
 	char *copy;
+	CardFinding finding;
 	size_t length = 0;
 	PersonalStatus status =
 		personal_value(field, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &canonical, &length);
@@ -52,11 +60,14 @@ canonical_value(const PersonalField *field, const text *value)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("%s is refused: %s", personal_field_name(field), personal_status_text(status)),
 				errdetail("%s", personal_field_form(field)));
-	copy = palloc_extended(length + 1, MCXT_ALLOC_NO_OOM);
+	finding = card_find(canonical, length);
+	copy = finding == CARD_NONE ? palloc_extended(length + 1, MCXT_ALLOC_NO_OOM) : NULL;
 	if (copy != NULL)
 		memcpy(copy, canonical, length + 1);
 	OPENSSL_cleanse(canonical, length);
 	free(canonical);
+	if (finding != CARD_NONE)
+		billing_refuse_card(personal_field_name(field), finding);
 	if (copy == NULL)
 		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
 	return copy;
@@ -146,6 +157,7 @@ store_field(const PrivacySubject *subject, const char *field, const char *value)
 
 BILLING_FUNCTION(billing_set_personal_data)
 {
+	AuditEntry entry;
 	PrivacySubject subject;
 	const PersonalField *field;
 	char *value;
@@ -156,6 +168,7 @@ BILLING_FUNCTION(billing_set_personal_data)
 	field = require_field(privacy_argument(fcinfo, 2, "field"));
 	subject.purpose = personal_purpose_name(personal_field_purpose(field));
 	value = PG_ARGISNULL(3) ? NULL : canonical_value(field, PG_GETARG_TEXT_PP(3));
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	privacy_lock_account(subject.tenant, subject.account);
 	if (value == NULL)
@@ -163,6 +176,7 @@ BILLING_FUNCTION(billing_set_personal_data)
 	else
 		store_field(&subject, personal_field_name(field), value);
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_VOID();
 }
 
@@ -235,6 +249,7 @@ BILLING_FUNCTION(billing_rewrap_data_key)
 
 BILLING_FUNCTION(billing_rewrap_data_keys)
 {
+	AuditEntry entry;
 	static const Oid types[] = {TEXTOID, INT4OID};
 	Datum values[] = {(Datum) 0, PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0)};
 	uint64 count;
@@ -242,10 +257,12 @@ BILLING_FUNCTION(billing_rewrap_data_keys)
 	if (!PG_ARGISNULL(0) && PG_GETARG_INT32(0) < 1)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("limit %d is below 1", PG_GETARG_INT32(0)));
+	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	values[0] = CStringGetTextDatum(privacy_wrapping_id());
 	count =
 		billing_spi_run(SQL_PRIVACY_REWRAP, lengthof(types), types, values, PG_ARGISNULL(0) ? " n" : NULL);
 	billing_spi_finish();
+	audit_leave(&entry);
 	PG_RETURN_INT32((int32) count);
 }

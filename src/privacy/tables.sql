@@ -81,3 +81,4 @@ COMMENT ON COLUMN billing.erasures.erased_on IS 'The day, as the caller gave it.
 COMMENT ON COLUMN billing.erasures.erased_at IS 'When it was recorded.';
 COMMENT ON COLUMN billing.erasures.log_xid IS 'Transaction that wrote it, offset added.';
 SELECT billing.make_append_only('erasures');
+SELECT billing.make_audited(t) FROM unnest('{data_keys,personal_fields}'::text[]) AS t;

@@ -151,6 +151,14 @@
 /* Another run of the job has taken over. */
 #define ERRCODE_BILLING_JOB_TAKEN_OVER BILLING_SQLSTATE('4', '5', '9')
 
+/* ---- Retention. ---- */
+
+/* A month may not be dropped yet, or a policy not be shortened: the detail says why. */
+#define ERRCODE_BILLING_RETENTION BILLING_SQLSTATE('4', '6', '0')
+
+/* A legal hold forbids it, or there is no such hold. */
+#define ERRCODE_BILLING_LEGAL_HOLD BILLING_SQLSTATE('4', '6', '1')
+
 /* ---- Keys. ---- */
 
 /* A key file cannot be used: none is set, its owner, mode or place, or what is in it or is not. */

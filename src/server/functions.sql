@@ -68,10 +68,15 @@ END
 $$;
 COMMENT ON FUNCTION billing.make_append_only(text) IS 'Internal: refuses UPDATE, DELETE and TRUNCATE of a table of schema billing.';
 
+CREATE FUNCTION billing.partition_name(parent text, day date) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_partition_name';
+COMMENT ON FUNCTION billing.partition_name(text, date) IS 'Internal: what the partition of a day''s month is called. Errors: MB417 infinite.';
+
 CREATE FUNCTION billing.make_partition(parent text, month date, local_unique text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    child text := parent || to_char(month, '_YYYY_MM');
+    child text := billing.partition_name(parent, month);
     is_timestamp boolean := pg_get_partkeydef(format('billing.%I', parent)::regclass) = 'RANGE (occurred_at)';
     suffix text := CASE WHEN is_timestamp THEN ' 00:00:00+00' ELSE '' END;
 BEGIN
@@ -110,7 +115,8 @@ BEGIN
         SELECT t.table_name, m.month::date, t.local_unique
           FROM billing.partitioned_tables t
          CROSS JOIN generate_series(date_trunc('month', "from"::timestamp), "to"::timestamp - interval '1 day', interval '1 month') AS m (month)
-         WHERE to_regclass(format('billing.%I', t.table_name || to_char(m.month, '_YYYY_MM'))) IS NULL
+         WHERE to_regclass(format('billing.%I', billing.partition_name(t.table_name, m.month::date))) IS NULL
+           AND coalesce(m.month >= t.dropped_before, true)
          ORDER BY m.month, t.table_name
     LOOP
         PERFORM billing.make_partition(missing.table_name, missing.month, missing.local_unique);
@@ -122,7 +128,7 @@ BEGIN
     RETURN made;
 END
 $$;
-COMMENT ON FUNCTION billing.ensure_partitions(date, date) IS 'Makes the monthly partitions that days from (inclusive) to (exclusive) need, where missing, and returns how many it made. A row for a month without partition is refused, never put aside silently. Errors: MB417 when the range is empty, null, infinite or over 50 years; MB425.';
+COMMENT ON FUNCTION billing.ensure_partitions(date, date) IS 'Makes the monthly partitions that days from (inclusive) to (exclusive) need, where missing, and returns how many it made. A row for a month without partition is refused, never put aside silently. A month that retention dropped is not made again. Errors: MB417 when the range is empty, null, infinite or over 50 years; MB425.';
 
 CREATE FUNCTION billing.require_partition(relation text, day date) RETURNS void
 LANGUAGE C STABLE STRICT PARALLEL SAFE

@@ -79,6 +79,9 @@ extern void billing_require_installed(void);
 /* The UTC day of an instant. */
 extern DateADT billing_utc_day(TimestampTz instant);
 
+/* Whether `table` has the partition of a month. */
+extern bool billing_has_partition(const char *table, int year, int month);
+
 /* Raises MB424 with its hint when `table` has no partition for the month of `day`, MB417 for an infinite day. */
 extern void billing_require_partition(const char *table, DateADT day);
 

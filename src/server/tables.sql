@@ -37,17 +37,50 @@ CREATE TABLE billing.stage_locks (
     stage text COLLATE "C" NOT NULL PRIMARY KEY
 );
 COMMENT ON TABLE  billing.stage_locks IS 'One row per stage that only one session may run at a time. The session locks its row FOR UPDATE: a row lock dies with its transaction and works on every node.';
-COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run, partitions, seal, or what a module adds: renewals.';
+COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run, partitions, retention, seal, or what a module adds: renewals.';
 INSERT INTO billing.stage_locks VALUES ('count_sync'), ('billing_run'), ('partitions'), ('seal');
 
 CREATE TABLE billing.partitioned_tables (
     table_name   text   COLLATE "C" NOT NULL PRIMARY KEY,
-    local_unique text[] CHECK (cardinality(local_unique) > 0)
+    local_unique text[] CHECK (cardinality(local_unique) > 0),
+    dropped_before date CHECK (extract(day FROM dropped_before) = 1)
 );
 COMMENT ON TABLE  billing.partitioned_tables IS 'Tables partitioned by month, for billing.ensure_partitions().';
 COMMENT ON COLUMN billing.partitioned_tables.table_name IS 'The parent, in schema billing.';
 COMMENT ON COLUMN billing.partitioned_tables.local_unique IS 'Columns of a unique index made on each partition, where the parent cannot have it because the partition key is not among them; NULL for none. A month holds whole UTC days, so a key that contains the day is unique over all partitions.';
+COMMENT ON COLUMN billing.partitioned_tables.dropped_before IS 'First day of the first month that retention has not dropped: earlier ones are closed, and never made again. NULL when none was dropped.';
+
+CREATE TABLE billing.retention_actions (
+    table_name     text        COLLATE "C" NOT NULL REFERENCES billing.partitioned_tables,
+    month          date        NOT NULL CHECK (extract(day FROM month) = 1),
+    action         text        COLLATE "C" NOT NULL CHECK (action IN ('drop', 'compact and drop')),
+    dropped_rows   bigint      NOT NULL CHECK (dropped_rows >= 0),
+    dropped_bytes  bigint      NOT NULL CHECK (dropped_bytes >= 0),
+    first_key      jsonb,
+    last_key       jsonb,
+    digest         bytea       NOT NULL CHECK (length(digest) = 32),
+    keep           text        NOT NULL,
+    actor          text        NOT NULL,
+    dropped_at     timestamptz NOT NULL DEFAULT now(),
+    log_xid        xid8        NOT NULL DEFAULT billing.log_xid(),
+    PRIMARY KEY (table_name, month),
+    CHECK ((first_key IS NULL) = (dropped_rows = 0) AND (last_key IS NULL) = (dropped_rows = 0))
+);
+COMMENT ON TABLE  billing.retention_actions IS 'Partitions that retention dropped, append-only, each a leaf of the log: a month that is gone without one was taken.';
+COMMENT ON COLUMN billing.retention_actions.table_name IS 'The parent.';
+COMMENT ON COLUMN billing.retention_actions.month IS 'The month that was dropped, its first day.';
+COMMENT ON COLUMN billing.retention_actions.action IS 'drop; or compact and drop, when usage_window_parts and usage_window_counts keep what of it is needed.';
+COMMENT ON COLUMN billing.retention_actions.dropped_rows IS 'Rows it had.';
+COMMENT ON COLUMN billing.retention_actions.dropped_bytes IS 'Bytes on disk that were given back, indexes included.';
+COMMENT ON COLUMN billing.retention_actions.first_key IS 'Key of its first row, an array of strings; NULL when it was empty.';
+COMMENT ON COLUMN billing.retention_actions.last_key IS 'Key of its last row.';
+COMMENT ON COLUMN billing.retention_actions.digest IS 'Merkle root (RFC 6962): of a compaction over the parts kept of it, by tenant and window; else over the rows that were dropped, by key.';
+COMMENT ON COLUMN billing.retention_actions.keep IS 'How long the policy said to keep it, as an interval in PostgreSQL''s own style.';
+COMMENT ON COLUMN billing.retention_actions.actor IS 'Session user who asked for it.';
+COMMENT ON COLUMN billing.retention_actions.dropped_at IS 'When.';
+COMMENT ON COLUMN billing.retention_actions.log_xid IS 'Transaction that wrote it, offset added.';
 
 SELECT billing.make_append_only('incarnations');
 SELECT billing.refuse_cards_in('incarnations', 'reason');
 SELECT billing.refuse_cards_in('idempotency_keys', 'tenant_id', 'idempotency_key');
+SELECT billing.make_append_only('retention_actions');

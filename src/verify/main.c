@@ -1,8 +1,7 @@
 /*
  * billing-verify: checks evidence bundles offline, and keeps a witness's record of checkpoints.
  */
-#include "verify/counts.h"
-#include "verify/invoice.h"
+#include "verify/check.h"
 #include "verify/report.h"
 #include "verify/witness.h"
 
@@ -179,28 +178,6 @@ check_kept(const Arguments *arguments, DigestContext *digest, const LogFacts *fa
 }
 
 static bool
-check_log(DocumentBundle *element, const NoteKey *trusted, DigestContext *digest, Verdict *verdict)
-{
-	return (log_check_leaves(&element->bundle, trusted, digest, &element->facts, verdict) &&
-			log_check_consistency(&element->bundle, digest, &element->facts, verdict)) ||
-		   verdict_within(verdict, element->place.text);
-}
-
-static bool
-check_invoice(DocumentBundle *element, DigestContext *digest, Verdict *verdict)
-{
-	Bundle *bundle = &element->bundle;
-	Terms *terms;
-
-	return (invoice_check_document(bundle, digest, verdict) &&
-			counts_check(bundle, digest, &element->counts, &element->events, verdict) &&
-			terms_read(bundle, digest, &terms, verdict) && invoice_check_lines(bundle, terms, verdict) &&
-			invoice_check_postings(bundle, terms, verdict)) ||
-		   verdict_within(verdict, element->place.text);
-}
-
-/* From the signatures down to the amounts: what is told first is what everything after it rests on. */
-static bool
 check_document(const Arguments *arguments, Document *document, DigestContext *digest, Report *report,
 			   Verdict *verdict)
 {
@@ -210,12 +187,13 @@ check_document(const Arguments *arguments, Document *document, DigestContext *di
 	if (report->key_was_given && !input_read_key(arguments->key, &trusted, verdict))
 		return false;
 	for (size_t i = 0; i < document->count; i++)
-		if (!check_log(&document->bundles[i], report->key_was_given ? &trusted : NULL, digest, verdict))
+		if (!check_bundle_log(&document->bundles[i], report->key_was_given ? &trusted : NULL, digest,
+							  verdict))
 			return false;
 	if (!check_kept(arguments, digest, &document_newest(document)->facts, report, verdict))
 		return false;
 	for (size_t i = 0; i < document->count; i++)
-		if (!check_invoice(&document->bundles[i], digest, verdict))
+		if (!check_bundle_invoice(&document->bundles[i], digest, verdict))
 			return false;
 	return document_check_month(document, verdict);
 }

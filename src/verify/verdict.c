@@ -27,7 +27,7 @@ make_printable(char *text)
 	}
 }
 
-static bool
+static bool __attribute__((format(printf, 4, 0)))
 decide(Verdict *verdict, VerdictOutcome outcome, const char *where, const char *format, va_list arguments)
 {
 	if (verdict->outcome != VERDICT_VALID)

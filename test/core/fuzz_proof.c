@@ -1,8 +1,10 @@
 /*
  * libFuzzer: a proof as text that is accepted is what formatting gives, and verifies for no tree but those where its
- * own hashes lead to the root, which nobody chose; a frontier that is accepted is what writing gives.
+ * own hashes lead to the root, which nobody chose; a frontier that is accepted is what writing gives; a range is put on
+ * a tree whole, or refused.
  */
 #include "checkpoint.h"
+#include "merkle_range.h"
 #include "tlog_proof.h"
 
 #include <stdlib.h>
@@ -27,6 +29,25 @@ check_frontier(const uint8_t *data, size_t size)
 		return;
 	require(merkle_frontier_write(&frontier, bytes) == size);
 	require(memcmp(bytes, data, size) == 0);
+}
+
+/* A range's bytes go onto a tree, or are refused; what went on has as many leaves as its levels say. */
+static void
+check_range(const uint8_t *data, size_t size)
+{
+	static DigestContext *context;
+	MerkleFrontier frontier = {0};
+	MerkleStatus status;
+	uint64_t leaves = 0;
+
+	if (context == NULL)
+		require(digest_create(&context) == DIGEST_OK);
+	status = merkle_append_range(context, &frontier, data, size);
+	require(status == MERKLE_OK || status == MERKLE_ENCODING || status == MERKLE_UNALIGNED ||
+			status == MERKLE_FULL);
+	for (size_t i = 0; status == MERKLE_OK && i < size; i += MERKLE_RANGE_NODE_BYTES)
+		leaves += UINT64_C(1) << data[i];
+	require(status != MERKLE_OK || (leaves > 0 && frontier.size == leaves));
 }
 
 /* Against the size and root that the checkpoint states, without asking who signed it. */
@@ -61,6 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *again;
 
 	check_frontier(data, size);
+	check_range(data, size);
 	if (tlog_proof_parse((const char *) data, size, &proof) != TLOG_PROOF_OK)
 		return 0;
 	again = malloc(tlog_proof_room(&proof));

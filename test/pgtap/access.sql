@@ -205,7 +205,13 @@ INSERT INTO calls VALUES
     ($$SELECT billing.preview_invoices('@', '2024-02-01')$$, false, true),
     (format($$SELECT billing.evidence(%L, '@')$$, :'alpha_number'), false, false),
     (format($$SELECT billing.evidence_csv(%L, '@')$$, :'alpha_number'), false, false),
+    ($$SELECT billing.set_personal_data('@', 'main', 'email', 'a@example.org')$$, true, true),
+    ($$SELECT billing.personal_data('@')$$, false, true),
     ($$SELECT billing.evidence_month('@', '2024-01-01')$$, false, false);
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
+                    WHERE p.pronamespace = 'billing'::regnamespace AND p.provolatile <> 'i' AND p.proargnames && '{tenant,tenants,events,invoice}'
+                      AND (has_function_privilege('billing_app', p.oid, 'EXECUTE') OR has_function_privilege('billing_tenant', p.oid, 'EXECUTE'))
+                      AND NOT EXISTS (SELECT FROM calls c WHERE c.call LIKE '% billing.' || p.proname || '(%')$$, 'every call that finds a tenant is tried here');
 SET LOCAL billing.token = :'alpha';
 SELECT is(pg_temp.failure(replace(call, '@', 'beta')), replace(pg_temp.failure(replace(call, '@', 'n*one')), 'n*one', 'beta'), 'another tenant is as none: ' || call) FROM calls;
 SELECT matches(pg_temp.failure(replace(call, '@', 'beta')), '^MB440\|unknown tenant "beta"\|+Create its account', 'in these words: ' || call) FROM calls;

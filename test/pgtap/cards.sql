@@ -38,6 +38,8 @@ INSERT INTO reviewed VALUES
     ('ledger_entries', 'entry_type', 'of entry_types'), ('ledger_entries', 'debit_account', 'of entry_types'),
     ('ledger_entries', 'credit_account', 'of entry_types'), ('ledger_entries', 'currency', 'of currencies'),
     ('ledger_entries', 'source', 'enumerated'),
+    ('data_keys', 'purpose', 'enumerated'), ('data_keys', 'key_id', 'of the server''s key file'), ('personal_fields', 'field', 'enumerated'),
+    ('erasures', 'cause', 'enumerated'), ('erasures', 'fields_destroyed', 'names of fields'), ('erasures', 'fields_restricted', 'names of fields'),
     ('checkpoints', NULL, 'made by seal()'), ('checkpoint_notes', NULL, 'a body of ours and its signature'),
     ('log_segments', NULL, 'made by seal()'), ('log_blocks', NULL, 'made by seal()'),
     ('signing_keys', NULL, 'parsed: a key, and a note about it'), ('evidence_bundles', NULL, 'made from rows'),

@@ -28,6 +28,8 @@ KINDS = {
     'incarnation': 'incarnation:integer system_identifier:text xid_offset:integer adopted_at:time reason:text',
     'signing_key': 'key_no:integer vkey:text public_key:hash previous_note:text registered_at:time',
     'schema': 'fingerprint_no:integer fingerprint:hash reason:text recorded_at:time',
+    'retention_action': 'table_name:text month:integer action:text dropped_rows:integer dropped_bytes:integer first_key:json last_key:json digest:hash '
+                        'keep:text actor:text dropped_at:time',
     'checkpoint': 'seal_no:integer incarnation:integer snapshot:text tree_size:integer root_hash:hash body_hash:hash lsn:text sealed_at:time',
     'usage': 'meter_id:text event_id:text account_id:text occurred_at:time quantity:decimal dimensions:json corrects_event_id:text',
 }

@@ -32,5 +32,24 @@ SELECT NULL::bigint AS seal_no, v.problem
         UNION ALL
         SELECT 'no fingerprint of tables and functions is recorded' WHERE NOT EXISTS (SELECT FROM ONLY billing.schema_fingerprints)
         UNION ALL
+        -- A month is gone by a retention action, and none else: below the first that was not dropped each has one, and none is there.
+        SELECT CASE WHEN a.month IS NULL OR t.dropped_before > a.month + interval '1 month' THEN format('table "%s" is closed before %s, and no retention action says so', t.table_name, to_char(t.dropped_before, 'YYYY-MM'))
+                    ELSE format('retention dropped month %s of table "%s", which is not closed', to_char(a.month, 'YYYY-MM'), a.table_name) END
+          FROM (SELECT * FROM ONLY billing.partitioned_tables WHERE dropped_before IS NOT NULL) AS t
+          FULL JOIN (SELECT table_name, max(month) AS month FROM ONLY billing.retention_actions GROUP BY table_name) AS a USING (table_name)
+         WHERE t.dropped_before IS DISTINCT FROM (a.month + interval '1 month')::date
+        UNION ALL
+        SELECT format('partition %s is there, and retention dropped its month', c.relname)
+          FROM pg_class c
+          JOIN pg_inherits i ON i.inhrelid = c.oid
+          JOIN ONLY billing.partitioned_tables t ON i.inhparent = to_regclass(format('billing.%I', t.table_name))
+         WHERE c.relname < billing.partition_name(t.table_name, t.dropped_before)
+        UNION ALL
+        SELECT format('what was kept of the usage of %s is not as retention recorded it', to_char(coalesce(a.month, p.month), 'YYYY-MM'))
+          FROM (SELECT month, digest FROM ONLY billing.retention_actions WHERE action = 'compact and drop') AS a
+          FULL JOIN (SELECT u.month, billing.merkle_agg(billing.leaf_hash(@usage_part_canon@) ORDER BY u.tenant_id, u.window_no) AS digest
+                       FROM ONLY billing.usage_window_parts u GROUP BY u.month) AS p ON p.month = a.month
+         WHERE coalesce(a.digest, sha256('')) IS DISTINCT FROM coalesce(p.digest, sha256('')) OR (p.month IS NOT NULL AND a.month IS NULL)
+        UNION ALL
         SELECT format('usage of tenant %s, window %s: %s', quote_nullable(r.tenant_id), r.window_no, r.problem)
           FROM billing.replay_count_sync(NULL) AS r) AS v

@@ -15,7 +15,8 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
             WHEN NOT EXISTS (SELECT FROM billing.subscriptions s
                               WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id
                                 AND s.starts <= e.usage_day AND (s.ends IS NULL OR s.ends > e.usage_day)) THEN 'subscription'
-            WHEN NOT billing.has_usage_partition(e.occurred_at) THEN 'partition'
+            WHEN NOT billing.has_usage_partition(e.occurred_at)
+            THEN CASE WHEN e.usage_day < (SELECT t.dropped_before FROM billing.partitioned_tables t WHERE t.table_name = 'usage_records') THEN 'closed' ELSE 'partition' END
             WHEN e.corrects_event_id IS NOT NULL AND NOT EXISTS (
                  SELECT FROM billing.usage_records c
                   WHERE c.usage_day = e.usage_day AND c.tenant_id = e.tenant_id AND c.meter_id = e.meter_id AND c.event_id = e.corrects_event_id
@@ -52,6 +53,8 @@ SELECT f.index::integer, f.event_id, f.tenant_id, f.meter_id, r.sqlstate, r.mess
      'Subscribe it, or give the time at which the event happened.'),
     ('partition', 'MB424', format('table "usage_records" has no partition for %s', to_char(f.usage_day, 'YYYY-MM')), NULL,
      format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.usage_day, 'YYYY-MM-01'), to_char(f.day_start AT TIME ZONE 'UTC' + interval '1 month', 'YYYY-MM-01'))),
+    ('closed', 'MB424', format('month %s of table "usage_records" is closed', to_char(f.usage_day, 'YYYY-MM')),
+     'Retention dropped it: what was recorded of it stands as it was counted, and nobody can tell any more whether this event was.', NULL),
     ('corrected', 'MB449', format('unknown event "%s" to correct', f.corrects_event_id), 'A correction has the tenant, meter and UTC day of the event it names.',
      format('The correction is on %s.', to_char(f.usage_day, 'YYYY-MM-DD'))),
     ('conflict', 'MB409', format('event "%s" was recorded with other content', f.event_id),

@@ -1,21 +1,11 @@
--- Follows usage_windows: recomputes chains and daily counts, and returns what differs: tenant_id, window_no, problem.
+-- Follows usage_windows and window_roots: recomputes chains and daily counts, and returns what differs: tenant_id, window_no, problem.
 -- $1: one tenant, or NULL for all, and then the windows' totals too.
-, replayed AS (
-SELECT tenant_id, counted_in AS window_no, count(*) AS rows_processed, min(usage_day) AS first_day, max(usage_day) AS last_day,
-       billing.merkle_agg(billing.usage_leaf(meter_id, event_id, account_id, occurred_at, quantity, dimensions, corrects_event_id)
-                          ORDER BY occurred_at, meter_id, event_id) AS digest
-  FROM usage WHERE counted_in IS NOT NULL GROUP BY tenant_id, counted_in
-), recounted_window AS (
-SELECT tenant_id, window_no,
-       billing.merkle_agg(billing.leaf_hash(billing.leaf_canon('count', day, account_id, meter_id, dimensions, aggregation, quantity, events, latest_at))
-                          ORDER BY day, account_id, meter_id, billing.canonical_json(dimensions) COLLATE "C") AS counts_digest
-  FROM increment GROUP BY tenant_id, window_no
-), chain AS (
+, chain AS (
 SELECT e.*, lag(e.sequence, 1, 0::bigint) OVER w AS sequence_before, lag(e.self_hash, 1, decode(repeat('00', 32), 'hex')) OVER w AS hash_before,
        lead(e.sequence) OVER w IS NULL AS is_last
   FROM billing.count_sync_checkpoint_events e WHERE $1 IS NULL OR e.tenant_id = $1
 WINDOW w AS (PARTITION BY e.tenant_id ORDER BY e.sequence)
-), recounted AS (
+), recounted AS ( -- from rows, and in dropped months from what windows added: of equal times the later window has the latest
 SELECT u.usage_day AS day, u.tenant_id, u.account_id, u.meter_id, u.dimensions,
        CASE m.aggregation WHEN 'sum' THEN sum(u.quantity) WHEN 'count' THEN sum(billing.usage_events(u.quantity, u.corrects_event_id))
             WHEN 'max' THEN max(u.quantity) ELSE (array_agg(u.quantity ORDER BY u.occurred_at DESC, u.counted_in DESC, u.event_id DESC))[1] END AS quantity,
@@ -24,12 +14,19 @@ SELECT u.usage_day AS day, u.tenant_id, u.account_id, u.meter_id, u.dimensions,
   LEFT JOIN billing.meters m ON m.meter_id = u.meter_id
  WHERE u.counted_in IS NOT NULL
  GROUP BY u.usage_day, u.tenant_id, u.account_id, u.meter_id, u.dimensions, m.aggregation
+UNION ALL
+SELECT c.day, c.tenant_id, c.account_id, c.meter_id, c.dimensions,
+       CASE c.aggregation WHEN 'max' THEN max(c.quantity) WHEN 'latest' THEN (array_agg(c.quantity ORDER BY c.latest_at DESC, c.window_no DESC))[1]
+            ELSE sum(c.quantity) END, sum(c.events), max(c.latest_at), max(c.window_no)
+  FROM billing.usage_window_counts c
+ WHERE $1 IS NULL OR c.tenant_id = $1
+ GROUP BY c.day, c.tenant_id, c.account_id, c.meter_id, c.dimensions, c.aggregation
 ), problem AS (
 SELECT coalesce(c.tenant_id, r.tenant_id) AS tenant_id, coalesce(c.window_no, r.window_no) AS window_no,
        CASE WHEN c.tenant_id IS NULL THEN format('%s usage rows belong to the window, which has no checkpoint', r.rows_processed)
             WHEN r.tenant_id IS NULL THEN format('checkpoint %s has no usage rows', c.sequence)
             WHEN r.rows_processed <> c.rows_processed THEN format('checkpoint %s has %s usage rows, and %s are there', c.sequence, c.rows_processed, r.rows_processed)
-            WHEN r.digest <> c.digest THEN format('checkpoint %s: the digest of its usage rows differs', c.sequence)
+            WHEN r.digest IS DISTINCT FROM c.digest THEN format('checkpoint %s: the digest of its usage rows differs', c.sequence)
             WHEN i.counts_digest IS DISTINCT FROM c.counts_digest THEN format('checkpoint %s: the digest of its counts differs', c.sequence)
             WHEN (r.first_day, r.last_day) <> (c.first_day, c.last_day) THEN format('checkpoint %s: first or last day differs', c.sequence)
        END AS problem
@@ -58,7 +55,8 @@ SELECT coalesce(d.tenant_id, r.tenant_id), coalesce(d.window_no, r.window_no),
   FULL JOIN recounted r ON r.day = d.day AND r.tenant_id = d.tenant_id AND r.account_id = d.account_id AND r.meter_id = d.meter_id AND r.dimensions = d.dimensions
 UNION ALL
 SELECT s.tenant_id, s.window_no,
-       CASE WHEN u.tenant_id IS NULL THEN format('event "%s" was set aside, and is not there', s.event_id)
+       CASE WHEN s.usage_day < (SELECT dropped_before FROM billing.partitioned_tables WHERE table_name = 'usage_records') THEN NULL
+            WHEN u.tenant_id IS NULL THEN format('event "%s" was set aside, and is not there', s.event_id)
             WHEN s.window_no IS DISTINCT FROM u.window_no OR s.counted_in < s.window_no THEN format('event "%s" was set aside in another window than its own', s.event_id) END
   FROM (SELECT * FROM billing.usage_set_aside WHERE $1 IS NULL OR tenant_id = $1) AS s
   LEFT JOIN usage u ON u.usage_day = s.usage_day AND u.tenant_id = s.tenant_id AND u.meter_id = s.meter_id AND u.event_id = s.event_id

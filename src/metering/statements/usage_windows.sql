@@ -1,4 +1,5 @@
--- The usage rows of a tenant and the window that counted each: the common head of the replay and of evidence, ends with usage.
+-- The usage rows of a tenant and the window that counted each: the common head of the replay and of evidence, ends with usage
+-- and increment. Months that retention dropped have no rows, but increments all the same, until their counts are dropped too.
 -- $1 the tenant, or NULL for all; $2, $3 the first and last UTC day, or NULL for all. The window follows from the transaction id and the
 -- stored snapshots alone.
 WITH row_xid AS (
@@ -34,4 +35,8 @@ SELECT u.tenant_id, u.counted_in AS window_no, u.usage_day AS day, u.account_id,
   JOIN billing.meters m ON m.meter_id = u.meter_id
  WHERE u.counted_in IS NOT NULL
  GROUP BY u.tenant_id, u.counted_in, u.usage_day, u.account_id, u.meter_id, u.dimensions, m.aggregation
+UNION ALL
+SELECT c.tenant_id, c.window_no, c.day, c.account_id, c.meter_id, c.dimensions, c.aggregation, c.quantity, c.events, c.latest_at
+  FROM billing.usage_window_counts c
+ WHERE ($1 IS NULL OR c.tenant_id = $1) AND ($2 IS NULL OR c.day >= $2) AND ($3 IS NULL OR c.day <= $3)
 )

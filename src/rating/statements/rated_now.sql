@@ -19,9 +19,12 @@ WITH newest AS (
 ), reopened AS (
     -- Rate again from the newest rated period on, or from the earliest day whose counts changed since.
     SELECT n.*,
-           (SELECT cycle_start FROM billing.cycle_containing(n.anchor, n.period_months,
-               greatest(n.starts, least(coalesce(n.period_start, n.starts), changed.first_day)))) AS rate_from
+           (SELECT CASE WHEN cycle_start < closed.before THEN cycle_end ELSE cycle_start END
+              FROM billing.cycle_containing(n.anchor, n.period_months,
+               greatest(n.starts, closed.before, least(coalesce(n.period_start, n.starts), changed.first_day)))) AS rate_from
       FROM newest n
+     -- A period that began before the first month whose counts are still there is rated for good.
+     CROSS JOIN (SELECT t.dropped_before AS before FROM billing.partitioned_tables t WHERE t.table_name = 'daily_counts') AS closed
      CROSS JOIN LATERAL (
           SELECT min(e.first_day) AS first_day
             FROM billing.count_sync_checkpoint_events e
