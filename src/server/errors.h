@@ -149,6 +149,17 @@
 /* The signing key cannot be used: its file, its form, or not the registered one. */
 #define ERRCODE_BILLING_SIGNING_KEY BILLING_SQLSTATE('4', '5', '6')
 
+/* ---- Jobs. ---- */
+
+/* pg_cron is not in this database, or cannot be reached from it. */
+#define ERRCODE_BILLING_NO_SCHEDULER BILLING_SQLSTATE('4', '5', '7')
+
+/* No such job. */
+#define ERRCODE_BILLING_UNKNOWN_JOB BILLING_SQLSTATE('4', '5', '8')
+
+/* Another run of the job has taken over. */
+#define ERRCODE_BILLING_JOB_TAKEN_OVER BILLING_SQLSTATE('4', '5', '9')
+
 /* ---- Retention. ---- */
 
 /* A month may not be dropped yet, or a policy not be shortened: the detail says why. */
