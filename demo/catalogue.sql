@@ -1,4 +1,4 @@
--- What is sold: five meters, and three plans in currencies of 2, 0 and 3 decimals. Each plan charges every meter.
+-- What is sold: six meters, and three plans in currencies of 2, 0 and 3 decimals. Each plan charges every meter.
 -- A GPU's usage is counted in thousandths of a GPU times seconds, and priced per GPU-hour: 3,600,000 of them.
 SET ROLE billing_admin;
 \o /dev/null
@@ -9,6 +9,7 @@ SELECT billing.create_meter('token_input', unit => 'token', dimensions => '{mode
 SELECT billing.create_meter('token_output', unit => 'token', dimensions => '{model}', name => 'Output tokens');
 SELECT billing.create_meter('requests', unit => 'request', aggregation => 'count', name => 'Requests');
 SELECT billing.create_meter('bytes', unit => 'byte', name => 'Traffic');
+SELECT billing.create_meter('covered_devices', unit => 'device-day', dimensions => '{device_type}', name => 'Covered machines');
 
 -- Prices of a GPU-hour: EUR for the first 10 hours of a month, up to 50, beyond; KWD beyond the 20 that are included.
 CREATE TEMP TABLE gpu_prices (model text, first_hours text, more_hours text, beyond text, overage text);
@@ -47,6 +48,8 @@ SELECT billing.add_charge('metered', 'requests', name => 'Requests', meter => 'r
            price => '{"model": "graduated", "tiers": [{"up_to": "20", "unit": "0"}, {"up_to": null, "unit": "0.0125"}]}');
 SELECT billing.add_charge('metered', 'bytes', name => 'Traffic', meter => 'bytes',
            price => '{"model": "graduated", "per": "1000000000", "tiers": [{"up_to": "10000000", "unit": "9.00"}, {"up_to": null, "unit": "7.50"}]}');
+SELECT billing.add_charge('metered', 'machines', name => 'Covered machines', meter => 'covered_devices',
+           price => '{"model": "graduated", "tiers": [{"up_to": "5", "unit": "0"}, {"up_to": null, "unit": "0.15"}]}');
 
 -- fixed: one fee in advance; usage is on the invoice, and costs nothing.
 SELECT billing.create_plan('fixed', currency => 'JPY', period => '1 month', name => 'Fixed');
@@ -75,6 +78,7 @@ SELECT billing.add_charge('hybrid', 'requests', name => 'Requests', meter => 're
            price => '{"model": "graduated", "tiers": [{"up_to": "40", "unit": "0"}, {"up_to": null, "unit": "0.0045"}]}');
 SELECT billing.add_charge('hybrid', 'bytes', name => 'Traffic', meter => 'bytes',
            price => '{"model": "graduated", "per": "1000000000", "tiers": [{"up_to": "5000000", "unit": "0"}, {"up_to": null, "unit": "2.850"}]}');
+SELECT billing.add_charge('hybrid', 'machines', name => 'Covered machines', meter => 'covered_devices', price => '{"model": "unit", "unit": "0.045"}');
 
 SELECT billing.publish_plan(plan) FROM unnest('{metered,fixed,hybrid}'::text[]) AS plan;
 \o

@@ -9,12 +9,13 @@ import json
 import os
 import random
 import sys
+from datetime import date, timedelta
 
 DAY = 86400
 MONTH_START, MONTH_END = 119 * DAY, 150 * DAY  # October, counted in seconds from 4 June
 GPU_NODES = [("G2", 8, 549), ("T4", 2, 387), ("", 0, 310), ("P100", 2, 131), ("G3", 8, 39), ("V100M16", 4, 28),
              ("V100M32", 8, 21), ("V100M16", 1, 19), ("T4", 4, 17), ("P100", 1, 3), ("A10", 1, 2)]
-PODS, CODE_REQUESTS, CONV_REQUESTS, WEB_REQUESTS, WEB_CLIENTS = 8150, 8800, 19350, 10000, 1750
+PODS, CODE_REQUESTS, CONV_REQUESTS, WEB_REQUESTS, WEB_CLIENTS, MACHINE_IDS = 8150, 8800, 19350, 10000, 1750, 2500
 
 
 def write_csv(directory, path, rows, line_end="\n"):
@@ -75,19 +76,33 @@ def web_requests(rng, totals):
         yield (n, *row)
 
 
+def observations(rng, totals):
+    """Machines seen, some several times a day; the same id in another scope is another machine."""
+    yield "observed_at", "lifespan", "region", "sku", "vm_id"
+    last, seen = date(2024, 9, 23), set()
+    for n in range(MACHINE_IDS):
+        for scope in rng.sample([(span, region) for span in ("long", "short") for region in ("eastus", "westus2")], rng.randint(1, 3)):
+            for _ in range(rng.randint(1, 4)):
+                row = (str(last - timedelta(days=rng.randrange(31))), *scope, rng.choice(("B8ms", "D8s_v5")), n)
+                seen.add(row)
+                yield (f"{row[0]} {rng.randrange(24):02}:{rng.randrange(60):02}:00.000", *row[1:])
+    totals["covered_devices"] = len(seen)
+
+
 def main():
     directory, seed = sys.argv[1], sys.argv[2]
     rng = random.Random(seed)
-    totals = dict.fromkeys(("gpu_time", "token_input", "token_output", "requests", "bytes"), 0)
+    totals = dict.fromkeys(("gpu_time", "token_input", "token_output", "requests", "bytes", "covered_devices"), 0)
     write_csv(directory, "gpu_windows/openb_node_list_all_node.csv", nodes())
     write_csv(directory, "gpu_windows/openb_pod_list_default.csv.gz", pods(rng, totals))
     for trace, count, context_max, generated_max in (("code", CODE_REQUESTS, 4100, 55), ("conv", CONV_REQUESTS, 2300, 420)):
         write_csv(directory, f"llm_tokens/AzureLLMInferenceTrace_{trace}.csv.gz",
                   inference_requests(rng, count, context_max, generated_max, totals), "\r\n")
     write_csv(directory, "http/elastic_apache_requests.csv.gz", web_requests(rng, totals))
+    write_csv(directory, "assets/azure_vm_observations.csv.gz", observations(rng, totals))
     with open(os.path.join(directory, "totals.json"), "w") as file:
         json.dump(totals, file)
-    print(f"{PODS:,} pods, {CODE_REQUESTS + CONV_REQUESTS:,} inference requests, {WEB_REQUESTS:,} web requests")
+    print(f"{PODS:,} pods, {CODE_REQUESTS + CONV_REQUESTS:,} inference requests, {WEB_REQUESTS:,} web requests, {totals['covered_devices']:,} days of machines")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ CREATE UNLOGGED TABLE demo.code_requests (line_no integer GENERATED ALWAYS AS ID
 CREATE UNLOGGED TABLE demo.conv_requests (LIKE demo.code_requests INCLUDING IDENTITY);
 CREATE UNLOGGED TABLE demo.web_requests (
     line_no integer, requested_at timestamptz, client text, method text, path text, status integer, bytes_out bigint);
+CREATE UNLOGGED TABLE demo.observations (observed_at timestamp, lifespan text, region text, sku text, vm_id text);
 
 CREATE FUNCTION demo.pick(key text, choices bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$ SELECT ('x' || left(md5(key), 8))::bit(32)::bigint % choices $$;
@@ -49,6 +50,21 @@ SELECT demo.tenant(w.client) AS tenant_id, e.meter_id, format('web/%s', w.line_n
  CROSS JOIN LATERAL (VALUES ('requests', 1), ('bytes', w.bytes_out)) AS e (meter_id, quantity)
  WHERE e.quantity IS NOT NULL
   WITH NO DATA;
+
+-- A machine on a day it was seen. A vm_id means something only within its lifespan, region and sku. The last day becomes 31 October, and days
+-- before June are left out.
+CREATE MATERIALIZED VIEW demo.machine_days AS
+SELECT DISTINCT demo.tenant(format('%s/%s/%s/%s', lifespan, region, sku, vm_id)) AS tenant_id, format('%s/%s/%s/%s', lifespan, region, sku, vm_id) AS device_key, sku AS device_type,
+       vm_id, observed_at::date + (date '2026-10-31' - date '2024-09-23') AS day
+  FROM demo.observations
+ WHERE observed_at::date + (date '2026-10-31' - date '2024-09-23') >= '2026-06-01'
+  WITH NO DATA;
+
+CREATE VIEW demo.machines AS
+SELECT tenant_id, device_key, device_type, vm_id, min(day) AS first_day, max(day) + 1 AS end_day FROM demo.machine_days GROUP BY 1, 2, 3, 4;
+
+CREATE VIEW demo.coverage_events AS
+SELECT tenant_id, device_key, format('%s@%s', device_key, day) AS event_id, 'cover' AS event_type, day AS effective_from, day + 1 AS effective_to FROM demo.machine_days;
 
 CREATE VIEW demo.months AS
 SELECT generate_series(date_trunc('month', (SELECT min(opened_at) FROM demo.allocations) AT TIME ZONE 'UTC'), '2026-10-01', interval '1 month')::date AS first_day;

@@ -28,6 +28,10 @@ SELECT jsonb_pretty(billing.invoice_document(:'number'));
 \pset linestyle unicode
 \pset border 1
 \qecho
+\qecho Machines: devices by their whole keys, days covered and billed, identities in conflict; and the conflicts there would be among bare ids
+SELECT (SELECT count(*) FROM billing.devices) AS devices, (SELECT count(*) FROM billing.coverage_daily_state WHERE is_counted) AS device_days,
+       (SELECT count(DISTINCT (tenant_id, identity_value)) FROM billing.coverage_disputes) AS conflicts,
+       (SELECT count(*) FROM (SELECT split_part(device_key, '/', 4) FROM billing.devices GROUP BY 1 HAVING count(*) > 1) AS c) AS conflicts_of_bare_ids;
 \qecho Invoices per currency, and of them those of October
 SELECT i.currency, count(*) AS invoices, sum(i.line_count) AS lines, billing.format_amount(sum(i.total_minor)::bigint, i.currency) AS total,
        count(*) FILTER (WHERE i.invoice_date = '2026-11-01') AS of_october,

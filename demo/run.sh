@@ -2,7 +2,7 @@
 # run.sh: a GPU and inference cloud bills its customers, from raw usage to finalized invoices, and checks itself.
 #
 # Wants an empty database (PGHOST, PGPORT, PGUSER, PGDATABASE) whose server has billing installed. DATA is a directory with
-# gpu_windows, llm_tokens and http; without it, generate.py makes one month of the same shape. Ends with 1 when a check fails.
+# gpu_windows, llm_tokens, http and assets; without it, generate.py makes one month of the same shape. Ends with 1 when a check fails.
 # EVIDENCE is a directory to put one invoice's evidence into, for verify_offline.sh; the server needs a signing key for it.
 # shellcheck disable=SC2317 # stage calls the functions that seem not to be called
 set -euo pipefail
@@ -51,9 +51,11 @@ read_input()
 	zcat "$DATA/llm_tokens/AzureLLMInferenceTrace_code.csv.gz" | copy_csv "demo.code_requests (requested_at, context_tokens, generated_tokens)"
 	zcat "$DATA/llm_tokens/AzureLLMInferenceTrace_conv.csv.gz" | copy_csv "demo.conv_requests (requested_at, context_tokens, generated_tokens)"
 	zcat "$DATA/http/elastic_apache_requests.csv.gz" | copy_csv demo.web_requests
-	for events in allocations token_events web_events; do sql -c "REFRESH MATERIALIZED VIEW demo.$events"; done
+	zcat "$DATA/assets/azure_vm_observations.csv.gz" | copy_csv demo.observations
+	for events in allocations token_events web_events machine_days; do sql -c "REFRESH MATERIALIZED VIEW demo.$events"; done
 	sql -c "COPY (SELECT tenant_id, meter_id, event_id, occurred_at, quantity FROM demo.web_events) TO STDOUT" >"$work/web_events"
-	sql -c "SELECT (SELECT count(*) FROM demo.pods) + (SELECT count(*) FROM demo.token_events) / 2 + (SELECT count(*) FROM demo.web_requests)"
+	sql -c "SELECT (SELECT count(*) FROM demo.pods) + (SELECT count(*) FROM demo.token_events) / 2 + (SELECT count(*) FROM demo.web_requests) +
+		(SELECT count(*) FROM demo.observations)"
 }
 
 load_allocations()
@@ -71,11 +73,14 @@ copy_web_events()
 	wc -l <"$work/web_events"
 }
 
+cover_machines() { sql -f machines.sql && count device_coverage_ledger; }
+
 count() { sql -c "SELECT count(*) FROM billing.$1"; }
 count_usage() { count "usage_records WHERE meter_id = '$1'"; }
 as_operator() { sql -o /dev/null -c "SET ROLE billing_operator" -c "$1"; }
 
 sync_counts() { as_operator "SELECT billing.sync_counts()" && sql -c "SELECT coalesce(sum(rows_counted), 0) FROM billing.count_windows"; }
+sync_coverage() { as_operator "SELECT billing.sync_coverage('2026-10-31')" && count coverage_daily_state; }
 rate() { as_operator "CALL billing.run_rating('2026-11-01')" && count rated_lines; }
 draft() { as_operator "CALL billing.run_invoices('2026-11-01')" && count invoices; }
 finalize() { as_operator "CALL billing.run_invoices('2026-11-01', finalize => true)" && count "invoices WHERE status = 'finalized'"; }
@@ -99,6 +104,8 @@ load_again()
 	load_allocations >/dev/null
 	sql -f tokens.sql >/dev/null
 	copy_web_events >/dev/null 2>"$work/refused" || true
+	cover_machines >/dev/null
+	sync_coverage >/dev/null
 	sync_counts >/dev/null
 	finalize >/dev/null
 	echo $(($(count usage_records) + $(count invoices) - before))
@@ -132,12 +139,14 @@ fi
 
 headline "From usage to finalized invoices"
 stage "install the extension" sql -f extension.sql
-stage "catalogue: 5 meters, 3 plans" sql -f catalogue.sql
+stage "catalogue: 6 meters, 3 plans" sql -f catalogue.sql
 stage "read the input" read_input
 stage "200 customers" sql -f customers.sql
 stage "GPU time: open, close, accrue allocations" load_allocations
 stage "tokens: record_usage(), batches of 1,000" sql -f tokens.sql
 stage "web requests and bytes: COPY" copy_web_events
+stage "machines: register, claim, import coverage" cover_machines
+stage "coverage sync: machines by day" sync_coverage
 stage "count sync" sync_counts
 stage "rating and posting" rate
 stage "draft invoices" draft

@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from datetime import date
 from fractions import Fraction
 
 TRACE_GPU_TIME = 185294426970  # of openb_pod_list_default: (deletion - scheduled) x num_gpu x gpu_milli
@@ -37,7 +39,7 @@ def read_csv(directory, path):
 
 
 def input_totals(directory):
-    totals = dict.fromkeys(("gpu_time", "token_input", "token_output", "requests", "bytes"), 0)
+    totals = dict.fromkeys(("gpu_time", "token_input", "token_output", "requests", "bytes", "covered_devices"), 0)
     for pod in read_csv(directory, "gpu_windows/openb_pod_list_default.csv.gz"):
         if pod["scheduled_time"]:
             seconds = int(pod["deletion_time"]) - int(pod["scheduled_time"])
@@ -49,7 +51,18 @@ def input_totals(directory):
     for request in read_csv(directory, "http/elastic_apache_requests.csv.gz"):
         totals["requests"] += 1
         totals["bytes"] += int(request["bytes_out"] or 0)
+    totals["covered_devices"] = sum(machines_by_day(directory).values())
     return totals
+
+
+def machines_by_day(directory):
+    """How many machines were seen on each day from June on: the last day of the file is 31 October."""
+    seen = set()
+    for row in read_csv(directory, "assets/azure_vm_observations.csv.gz"):
+        day = date.fromisoformat(row["observed_at"][:10]) + (date(2026, 10, 31) - date(2024, 9, 23))
+        if day >= date(2026, 6, 1):
+            seen.add((day, row["lifespan"], row["region"], row["sku"], row["vm_id"]))
+    return Counter(str(machine[0]) for machine in seen)
 
 
 def known_totals(directory, totals):
@@ -75,6 +88,8 @@ def check_quantities(directory):
         on_invoices = Fraction(billed.get(meter, 0))
         check(f"{meter} on invoices = in the input files", on_invoices == total == known[meter],
               f"{total:,}" if on_invoices == total == known[meter] else f"{on_invoices}, {total} in the files, known to be {known[meter]}")
+    by_day = dict(query("SELECT day::text, sum(quantity)::bigint FROM billing.daily_counts WHERE meter_id = 'covered_devices' GROUP BY 1"))
+    check("machines counted per day = in the input file", by_day == machines_by_day(directory), f"{len(by_day)} days")
     recorded, counted, aside = query("""
         SELECT (SELECT count(*) FROM billing.usage_records) AS recorded, (SELECT sum(events) FROM billing.daily_counts) AS counted,
                (SELECT count(*) FROM billing.usage_set_aside WHERE counted_in IS NULL) AS aside""")[0]
@@ -169,7 +184,7 @@ def check_amounts():
 
 def check_own_proofs():
     """What billing itself can prove: both functions list problems."""
-    for function in ("billing.replay_count_sync()", "billing.check_integrity()"):
+    for function in ("billing.replay_count_sync()", "billing.replay_coverage()", "billing.check_integrity()"):
         problems = query(f"SELECT * FROM {function}")
         check(f"{function} finds nothing", not problems, f"{len(problems)} problems" + "".join(f"; {problem}" for problem in problems[:2]))
 

@@ -17,3 +17,7 @@ GRANT EXECUTE ON FUNCTION billing.subscribe(text, text, date, text, text, date, 
     billing.resume_subscription(text, uuid, date) TO billing_admin, billing_app;
 GRANT EXECUTE ON FUNCTION billing.subscription_status(text, uuid, date) TO billing_admin, billing_operator, billing_auditor, billing_app, billing_tenant;
 GRANT EXECUTE ON FUNCTION billing.status_on(date, date, date, date) TO billing_admin, billing_operator, billing_auditor, billing_app, billing_tenant;
+
+GRANT SELECT ON billing.renewal_events TO billing_admin, billing_operator, billing_app, billing_tenant;
+GRANT EXECUTE ON FUNCTION billing.set_renewal(text, uuid, text, integer, integer), billing.renew_subscription(text, uuid, date) TO billing_admin, billing_app;
+GRANT EXECUTE ON FUNCTION billing.renew_subscriptions(date) TO billing_admin, billing_operator;

@@ -107,7 +107,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'MB421', MESSAGE = format('subscription %s ends on %s already', subscription, agreed.ends),
             HINT = 'While it is still running, call billing.resume_subscription() and cancel anew.';
     END IF;
-    UPDATE billing.subscriptions s SET ends = day WHERE s.tenant_id = tenant AND s.subscription_id = subscription AND s.ends IS DISTINCT FROM day;
+    UPDATE billing.subscriptions s SET ends = day, renewal = 'none', renewal_months = NULL, renewal_anchor = NULL, notice_days = NULL
+     WHERE s.tenant_id = tenant AND s.subscription_id = subscription AND (s.ends IS DISTINCT FROM day OR s.renewal <> 'none');
     DELETE FROM billing.subscription_phases p WHERE p.tenant_id = tenant AND p.subscription_id = subscription AND p.starts >= day;
     UPDATE billing.subscription_phases p SET ends = day
      WHERE p.tenant_id = tenant AND p.subscription_id = subscription AND (p.ends IS NULL OR p.ends > day);
@@ -115,7 +116,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.cancel_subscription(text, uuid, date, text, date) IS
-'Ends a subscription and returns the first UTC day no longer covered. effective: that day; unless given, at decides: period_end (the end of the current period) or now (today is the last day covered). Changes agreed for later days are removed. One that ends earlier already stays so. Effective on its first day, it never began. today: the current UTC day. Errors: MB400 malformed, MB417 day before the start or before the current period, MB421 effective after the end, MB425, MB445 subscription.';
+'Ends a subscription and returns the first UTC day no longer covered. effective: that day; unless given, at decides: period_end (the end of the current period) or now (today is the last day covered). Changes agreed for later days are removed. One that ends earlier already stays so. It renews no more. Effective on its first day, it never began. today: the current UTC day. Errors: MB400 malformed, MB417 day before the start or before the current period, MB421 effective after the end, MB425, MB445 subscription.';
 
 CREATE FUNCTION billing.resume_subscription(tenant text, subscription uuid, today date DEFAULT (now() AT TIME ZONE 'UTC')::date) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -134,8 +135,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'MB421', MESSAGE = format('subscription %s ended on %s and cannot be resumed', subscription, agreed.ends),
             HINT = 'Subscribe anew.';
     END IF;
-    IF agreed.ends IS NOT NULL THEN
-        UPDATE billing.subscriptions s SET ends = NULL WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
+    IF agreed.ends IS NOT NULL AND agreed.renewal <> 'automatic' THEN
+        UPDATE billing.subscriptions s SET ends = NULL, renewal = 'none', renewal_months = NULL, renewal_anchor = NULL, notice_days = NULL
+         WHERE s.tenant_id = tenant AND s.subscription_id = subscription;
         PERFORM billing.write_phases(tenant, subscription, latest.starts, latest.plan_id, latest.version);
         PERFORM billing.check_single_charge(tenant, subscription);
     END IF;
@@ -143,7 +145,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION billing.resume_subscription(text, uuid, date) IS
-'Takes back a cancellation before it has taken effect, and returns the status: the subscription is open again, on its last plan; a trial cut short lasts as first agreed. One that is open: nothing to do. today: the current UTC day. Errors: MB400, MB409 another subscription of the account charges the same usage by now, MB421 ended or never begun, MB425, MB445 subscription.';
+'Takes back a cancellation before it has taken effect, and returns the status: the subscription is open again, on its last plan; a trial cut short lasts as first agreed. One that is open, or renews automatically: nothing to do. today: the current UTC day. Errors: MB400, MB409 another subscription of the account charges the same usage by now, MB421 ended or never begun, MB425, MB445 subscription.';
 
 CREATE FUNCTION billing.status_on(starts date, ends date, trial_ends date, day date) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -172,8 +174,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB445', MESSAGE = format('tenant "%s" has no subscription %s', tenant, coalesce(subscription::text, 'null'));
     END IF;
-    RETURN billing.status_on(agreed.starts, agreed.ends, agreed.trial_ends, day);
+    RETURN billing.status_on(agreed.starts, CASE WHEN agreed.renewal <> 'automatic' OR agreed.ends <= day THEN agreed.ends END, agreed.trial_ends, day);
 END
 $$;
 COMMENT ON FUNCTION billing.subscription_status(text, uuid, date) IS
-'How a subscription stands on a UTC day, by what is agreed now: pending (not begun), trialing, active, cancelled (covered, and an end is set), ended. Errors: MB400, MB417 day, MB425, MB445 subscription.';
+'How a subscription stands on a UTC day, by what is agreed now: pending (not begun), trialing, active, cancelled (covered, an end is set, and it does not renew automatically), ended. Errors: MB400, MB417 day, MB425, MB445 subscription.';

@@ -11,14 +11,21 @@ CREATE TABLE billing.subscriptions (
     starts          date        NOT NULL,
     ends            date,
     trial_ends      date,
+    renewal         text        COLLATE "C" NOT NULL DEFAULT 'none' CHECK (renewal IN ('none', 'automatic', 'manual')),
+    renewal_months  integer     CHECK (renewal_months BETWEEN 1 AND 120),
+    renewal_anchor  date,
+    notice_days     integer     CHECK (notice_days BETWEEN 0 AND 3660),
     created_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, subscription_id),
     FOREIGN KEY (tenant_id, account_id) REFERENCES billing.accounts ON DELETE RESTRICT,
     CHECK (ends >= starts),
     CHECK (trial_ends > starts),
-    CHECK (anchor <= starts)
+    CHECK (anchor <= starts),
+    CHECK (renewal = 'none' AND num_nulls(renewal_months, renewal_anchor, notice_days) = 3
+           OR renewal <> 'none' AND num_nulls(renewal_months, renewal_anchor, notice_days, ends) = 0)
 );
 CREATE INDEX ON billing.subscriptions (tenant_id, account_id);
+CREATE INDEX subscriptions_renewal ON billing.subscriptions ((ends - notice_days)) WHERE renewal <> 'none';
 COMMENT ON TABLE  billing.subscriptions IS 'An account''s agreement to pay by a plan. Its terms over time are in subscription_phases; billing.subscription_status() says how it stands on a day.';
 COMMENT ON COLUMN billing.subscriptions.tenant_id IS 'Whose it is.';
 COMMENT ON COLUMN billing.subscriptions.subscription_id IS 'UUIDv7.';
@@ -29,6 +36,10 @@ COMMENT ON COLUMN billing.subscriptions.period_months IS 'Months of one period.'
 COMMENT ON COLUMN billing.subscriptions.starts IS 'First UTC day covered.';
 COMMENT ON COLUMN billing.subscriptions.ends IS 'First UTC day no longer covered; NULL is open. Equal to starts when it was cancelled before it began.';
 COMMENT ON COLUMN billing.subscriptions.trial_ends IS 'First UTC day after the trial that began at starts; NULL is no trial. Kept when the subscription is cancelled before, so that resuming it gives the whole trial back.';
+COMMENT ON COLUMN billing.subscriptions.renewal IS 'What happens at ends: none (it ends, or is open), automatic (billing.renew_subscriptions() moves ends by a term), manual (it ends unless billing.renew_subscription() is called; a notice is raised before).';
+COMMENT ON COLUMN billing.subscriptions.renewal_months IS 'Months of a term; NULL when it does not renew.';
+COMMENT ON COLUMN billing.subscriptions.renewal_anchor IS 'UTC day that terms are counted from, as periods are from anchor, so that a term that began on the 29th to 31st keeps its day; NULL when it does not renew.';
+COMMENT ON COLUMN billing.subscriptions.notice_days IS 'Days before ends at which it is renewed, or the notice raised; NULL when it does not renew.';
 COMMENT ON COLUMN billing.subscriptions.created_at IS 'When it was created.';
 
 CREATE TABLE billing.subscription_phases (
@@ -55,10 +66,39 @@ COMMENT ON COLUMN billing.subscription_phases.version IS 'Its version, fixed for
 COMMENT ON COLUMN billing.subscription_phases.is_trial IS 'A trial phase is metered and not charged.';
 COMMENT ON COLUMN billing.subscription_phases.created_at IS 'When it was agreed.';
 
+CREATE TABLE billing.renewal_events (
+    tenant_id       text        COLLATE "C" NOT NULL,
+    subscription_id uuid        NOT NULL,
+    sequence        integer     NOT NULL CHECK (sequence > 0),
+    event           text        COLLATE "C" NOT NULL CHECK (event IN ('renewed', 'notice', 'refused')),
+    term_ends       date        NOT NULL,
+    next_ends       date        CHECK (next_ends > term_ends),
+    reason          text,
+    today           date        NOT NULL,
+    occurred_at     timestamptz NOT NULL DEFAULT now(),
+    log_xid         xid8        NOT NULL DEFAULT billing.log_xid(),
+    PRIMARY KEY (tenant_id, subscription_id, sequence),
+    FOREIGN KEY (tenant_id, subscription_id) REFERENCES billing.subscriptions ON DELETE RESTRICT,
+    CHECK ((event = 'renewed') = (next_ends IS NOT NULL)),
+    CHECK ((event = 'refused') = (reason IS NOT NULL))
+);
+COMMENT ON TABLE  billing.renewal_events IS 'What happened at the end of each term of a subscription that renews.';
+COMMENT ON COLUMN billing.renewal_events.tenant_id IS 'Whose it is.';
+COMMENT ON COLUMN billing.renewal_events.subscription_id IS 'The subscription.';
+COMMENT ON COLUMN billing.renewal_events.sequence IS 'Counts the subscription''s events from 1.';
+COMMENT ON COLUMN billing.renewal_events.event IS 'renewed: the term from term_ends to next_ends was agreed. notice: a manual renewal is to be decided before term_ends. refused: an automatic renewal could not be made, see reason.';
+COMMENT ON COLUMN billing.renewal_events.term_ends IS 'First UTC day after the term that was ending.';
+COMMENT ON COLUMN billing.renewal_events.next_ends IS 'First UTC day after the next term, when renewed.';
+COMMENT ON COLUMN billing.renewal_events.reason IS 'Why a renewal was refused.';
+COMMENT ON COLUMN billing.renewal_events.today IS 'The UTC day it was decided on, as given to the call.';
+COMMENT ON COLUMN billing.renewal_events.occurred_at IS 'Start of the transaction that wrote it.';
+COMMENT ON COLUMN billing.renewal_events.log_xid IS 'Transaction that wrote it, offset added.';
+SELECT billing.make_append_only('renewal_events');
+INSERT INTO billing.stage_locks VALUES ('renewals');
 SELECT billing.make_audited(t) FROM unnest('{subscriptions,subscription_phases}'::text[]) AS t;
 
 CREATE VIEW billing.current_subscriptions WITH (security_invoker = true) AS
-SELECT s.tenant_id, s.account_id, s.subscription_id, p.plan_id, p.version, billing.status_on(s.starts, s.ends, s.trial_ends, d.today) AS status,
+SELECT s.tenant_id, s.account_id, s.subscription_id, p.plan_id, p.version, billing.status_on(s.starts, CASE WHEN s.renewal <> 'automatic' THEN s.ends END, s.trial_ends, d.today) AS status,
        s.currency, c.cycle_start AS period_start, c.cycle_end AS period_end, s.starts, s.ends, s.trial_ends
   FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS d
  CROSS JOIN billing.subscriptions s

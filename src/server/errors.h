@@ -129,6 +129,15 @@
 /* No row with that key, for a proof. */
 #define ERRCODE_BILLING_UNKNOWN_ROW BILLING_SQLSTATE('4', '5', '3')
 
+/* No such device. */
+#define ERRCODE_BILLING_UNKNOWN_DEVICE BILLING_SQLSTATE('4', '8', '0')
+
+/* Nobody claims that identity, or not the device named. */
+#define ERRCODE_BILLING_UNKNOWN_CLAIM BILLING_SQLSTATE('4', '8', '1')
+
+/* A coverage event of no known type, or whose plan does not go with its type. */
+#define ERRCODE_BILLING_COVERAGE_REFUSED BILLING_SQLSTATE('4', '8', '2')
+
 /* ---- Evidence. ---- */
 
 /* What is to be proved is in no checkpoint, or in no signed one, yet. */
@@ -139,6 +148,17 @@
 
 /* The signing key cannot be used: its file, its form, or not the registered one. */
 #define ERRCODE_BILLING_SIGNING_KEY BILLING_SQLSTATE('4', '5', '6')
+
+/* ---- Jobs. ---- */
+
+/* pg_cron is not in this database, or cannot be reached from it. */
+#define ERRCODE_BILLING_NO_SCHEDULER BILLING_SQLSTATE('4', '5', '7')
+
+/* No such job. */
+#define ERRCODE_BILLING_UNKNOWN_JOB BILLING_SQLSTATE('4', '5', '8')
+
+/* Another run of the job has taken over. */
+#define ERRCODE_BILLING_JOB_TAKEN_OVER BILLING_SQLSTATE('4', '5', '9')
 
 /* ---- Retention. ---- */
 

@@ -77,7 +77,7 @@ CREATE FUNCTION billing.make_partition(parent text, month date, local_unique tex
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     child text := billing.partition_name(parent, month);
-    is_timestamp boolean := pg_get_partkeydef(format('billing.%I', parent)::regclass) = 'RANGE (occurred_at)';
+    is_timestamp boolean := pg_get_partkeydef(format('billing.%I', parent)::regclass) IN ('RANGE (occurred_at)', 'RANGE (created_at)');
     suffix text := CASE WHEN is_timestamp THEN ' 00:00:00+00' ELSE '' END;
 BEGIN
     -- Made apart and then attached: that blocks no reader or writer of the parent, as PARTITION OF would.
@@ -161,7 +161,7 @@ BEGIN
         highest := greatest(highest, one);
     END LOOP;
     SELECT greatest(highest, max(pg_snapshot_xmax(w.snapshot)::text::bigint)) INTO highest
-      FROM (SELECT snapshot FROM billing.count_windows UNION ALL SELECT snapshot FROM billing.checkpoints) AS w;
+      FROM (SELECT snapshot FROM billing.count_windows UNION ALL SELECT snapshot FROM billing.coverage_windows UNION ALL SELECT snapshot FROM billing.checkpoints) AS w;
     RETURN highest;
 END
 $$;

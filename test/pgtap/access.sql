@@ -19,6 +19,12 @@ SELECT billing.create_account(t), billing.subscribe(t, plan => 'a-pro', starts =
 -- What takes a window cannot run in a test's transaction, so the count is made by hand.
 INSERT INTO billing.daily_counts (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
 SELECT '2024-01-05', t, 'main', 'a-calls', '{}', n, 1, '2024-01-05Z', 1 FROM unnest('{alpha,beta}'::text[]) WITH ORDINALITY AS x (t, n);
+SELECT billing.register_device(t, d, enrolled_from => '2024-01-01'), billing.cover_device(t, d, d, '2024-01-05'), billing.claim_identity(t, d, 'serial', 's', '2024-01-05'),
+       billing.record_activity_proof(t, d, sha256('seen'), '2024-01-05'), billing.set_coverage_policy(t, 'hold', valid_from => '2024-01-01')
+  FROM unnest('{alpha,beta}'::text[]) AS t, unnest('{d1,d2}'::text[]) AS d \g /dev/null
+INSERT INTO billing.coverage_daily_state SELECT tenant_id, device_id, '2024-01-05', 'main', 'disputed', NULL, false, 1 FROM billing.devices WHERE tenant_id IN ('alpha', 'beta');
+INSERT INTO billing.renewal_events (tenant_id, subscription_id, sequence, event, term_ends, today)
+SELECT s.tenant_id, s.subscription_id, 1, 'notice', '2024-06-01', '2024-05-01' FROM billing.subscriptions s WHERE s.tenant_id IN ('alpha', 'beta');
 SELECT billing.rate_batch('2024-02-01', 'alpha', 'beta') \g /dev/null
 SELECT * FROM billing.invoice_batch('2024-02-01', 'alpha', 'beta', billing.uuid_v7(), true) \g /dev/null
 SELECT billing.erase_subject(t, 'main', 'asked', '2024-02-02') FROM unnest('{alpha,beta}'::text[]) AS t \g /dev/null
@@ -183,6 +189,9 @@ INSERT INTO calls VALUES
     (format($$SELECT billing.change_plan('@', %L, 'a-pro', today => '2024-01-02')$$, :'alpha_subscription'), true, true),
     (format($$SELECT billing.cancel_subscription('@', %L, today => '2024-01-02')$$, :'beta_subscription'), true, false),
     (format($$SELECT billing.resume_subscription('@', %L, '2024-01-02')$$, :'beta_subscription'), true, false),
+    (format($$SELECT billing.set_renewal('@', %L, 'none')$$, :'beta_subscription'), true, false),
+    (format($$SELECT billing.set_renewal('@', %L, 'none')$$, :'alpha_subscription'), true, true),
+    (format($$SELECT billing.renew_subscription('@', %L, '2024-01-02')$$, :'beta_subscription'), true, false),
     (format($$SELECT billing.subscription_status('@', %L)$$, :'beta_subscription'), false, false),
     (format($$SELECT billing.subscription_status('@', %L)$$, :'alpha_subscription'), false, true),
     ($$SELECT billing.record_usage('@', 'a-calls', 'new', 1, '2024-01-07Z')$$, true, true),
@@ -200,9 +209,21 @@ INSERT INTO calls VALUES
     ($$SELECT billing.preview_invoices('@', '2024-02-01')$$, false, true),
     (format($$SELECT billing.evidence(%L, '@')$$, :'alpha_number'), false, false),
     (format($$SELECT billing.evidence_csv(%L, '@')$$, :'alpha_number'), false, false),
-    ($$SELECT billing.set_personal_data('@', 'main', 'phone', '+49 30 123456')$$, true, true),
+    ($$SELECT billing.set_personal_data('@', 'main', 'phone', '+49 30 123456')$$, true, false),
     ($$SELECT billing.personal_data('@')$$, false, true),
-    ($$SELECT billing.evidence_month('@', '2024-01-01')$$, false, false);
+    ($$SELECT billing.evidence_month('@', '2024-01-01')$$, false, false),
+    ($$SELECT billing.register_device('@', 'new', enrolled_from => '2024-01-07')$$, true, true),
+    ($$SELECT billing.register_devices('[{"tenant":"alpha","device":"n1"},{"tenant":"@","device":"n2"}]')$$, true, true),
+    ($$SELECT billing.enroll_device('@', 'd1', 'new', '2024-01-07')$$, true, true),
+    ($$SELECT billing.withdraw_device('@', 'd1', 'out', '2024-01-07')$$, true, true),
+    ($$SELECT billing.record_coverage('@', 'd1', 'new', 'cover', '2024-01-07')$$, true, true),
+    ($$SELECT billing.record_coverage('[{"tenant":"alpha","device":"d1","event_id":"n1","event_type":"cover","effective_from":"2024-01-07"},{"tenant":"@","device":"d1","event_id":"n2","event_type":"cover","effective_from":"2024-01-07"}]')$$, true, true),
+    ($$SELECT billing.cover_device('@', 'd1', 'new2', '2024-01-07')$$, true, true),
+    ($$SELECT billing.uncover_device('@', 'd1', 'new3', '2024-01-07')$$, true, true),
+    ($$SELECT billing.change_device_plan('@', 'd1', 'new4', 'gold', '2024-01-07')$$, true, true),
+    ($$SELECT billing.record_activity_proof('@', 'd1', sha256('new'), '2024-01-07')$$, true, true),
+    ($$SELECT billing.claim_identity('@', 'd1', 'serial', 'new', '2024-01-07')$$, true, true),
+    ($$SELECT billing.claim_identities('[{"tenant":"@","device":"d1","identity_type":"serial","identity_value":"n"}]')$$, true, true);
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
                     WHERE p.pronamespace = 'billing'::regnamespace AND p.provolatile <> 'i' AND p.proargnames && '{tenant,tenants,events,invoice}'
                       AND (has_function_privilege('billing_app', p.oid, 'EXECUTE') OR has_function_privilege('billing_tenant', p.oid, 'EXECUTE'))

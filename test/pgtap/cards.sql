@@ -30,6 +30,13 @@ INSERT INTO reviewed VALUES
     ('legal_entities', 'time_zone', 'one that the server knows'),
     ('daily_counts', NULL, 'from usage_records'), ('count_sync_checkpoints', NULL, 'from usage_records'),
     ('count_sync_checkpoint_events', NULL, 'from usage_records'), ('usage_set_aside', NULL, 'from usage_records'),
+    ('devices', 'state', 'enumerated'), ('coverage_event_ids', 'tenant_id', 'of the device'), ('device_coverage_ledger', 'tenant_id', 'of the device'),
+    ('device_coverage_ledger', 'event_type', 'enumerated'), ('identity_claims', 'status', 'enumerated'), ('identity_claims', 'resolution', 'enumerated'),
+    ('identity_claim_heads', 'tenant_id', 'of the device'), ('identity_claim_events', 'tenant_id', 'of the claim'), ('identity_claim_events', 'event_type', 'enumerated'),
+    ('identity_claim_events', 'identity_type', 'of the claim'), ('identity_claim_events', 'identity_value', 'of the claim'),
+    ('identity_claim_events', 'from_status', 'enumerated'), ('identity_claim_events', 'to_status', 'enumerated'), ('identity_claim_events', 'resolution', 'enumerated'),
+    ('coverage_policies', 'tenant_id', 'of the account'), ('coverage_policies', 'account_id', 'of the account'), ('coverage_policies', 'dispute_policy', 'enumerated'),
+    ('coverage_daily_state', NULL, 'from enrollments and the ledger'),
     ('rated_lines', NULL, 'from subscriptions and charges'), ('number_series', 'series', 'seller''s series and year'),
     ('invoices', NULL, 'from rated lines'), ('invoice_lines', NULL, 'from rated lines'), ('invoice_runs', NULL, 'from invoices'),
     ('invoice_events', 'tenant_id', 'of the invoice'), ('invoice_events', 'from_status', 'of the invoice'),
@@ -48,7 +55,9 @@ INSERT INTO reviewed VALUES
     ('checkpoints', NULL, 'made by seal()'), ('checkpoint_notes', NULL, 'a body of ours and its signature'),
     ('log_segments', NULL, 'made by seal()'), ('log_blocks', NULL, 'made by seal()'),
     ('signing_keys', NULL, 'parsed: a key, and a note about it'), ('evidence_bundles', NULL, 'made from rows'),
-    ('evidence_months', NULL, 'made from rows');
+    ('evidence_months', NULL, 'made from rows'),
+    ('subscriptions', 'renewal', 'enumerated'), ('renewal_events', 'event', 'enumerated'), ('renewal_events', 'reason', 'made from rows'),
+    ('jobs', NULL, 'written by install(), by runs, and by calls that look into what they take'), ('job_runs', NULL, 'told by steps and by errors, which tell no number');
 
 SELECT ok((SELECT count(*) FROM texts WHERE is_checked) > 20, 'there are columns that are checked');
 SELECT is_empty($$ SELECT t.relation, t.column_name FROM texts t

@@ -107,7 +107,8 @@ SELECT is_empty('SELECT * FROM unlike_rule', 'by the rule');
 SELECT is_empty($$ SELECT r.relation, a.grantee::regrole FROM relations r, aclexplode(r.relacl) AS a WHERE a.grantee = 'billing_tenant'::regrole
                     AND r.relation NOT IN ('accounts', 'subscriptions', 'subscription_phases', 'current_subscriptions', 'usage_records', 'daily_counts', 'allocations',
                         'rated_lines', 'rated', 'ledger_entries', 'ledger_accounts', 'entry_types', 'balances', 'invoices', 'invoice_lines', 'invoice_events',
-                        'evidence_bundles', 'evidence_months', 'erasures', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
+                        'evidence_bundles', 'evidence_months', 'renewal_events', 'erasures', 'devices', 'enrollments', 'activity_proofs', 'device_coverage_ledger', 'identity_claims',
+                        'identity_claim_events', 'coverage_policies', 'coverage_daily_state', 'coverage_disputes', 'meters', 'products', 'plans', 'plan_versions', 'charges', 'price_list', 'currencies') $$,
                 'a tenant reads what was reviewed for it, and nothing else');
 
 -- Grants are made anew by each install() and migrate(), none more and none less.
@@ -128,7 +129,7 @@ SELECT is_empty($$ WITH now AS (SELECT routine AS object, proacl AS acl FROM rou
 CREATE TEMP VIEW append_only AS
 SELECT DISTINCT relation_oid, relation, logical FROM columns
  WHERE column_name = 'log_xid' AND relkind IN ('r', 'p') AND logical NOT IN ('billing.invoices'::regclass, 'billing.invoice_lines'::regclass, 'billing.plan_versions'::regclass)
-UNION SELECT relation_oid, relation, logical FROM tables WHERE relation IN ('count_windows', 'checkpoint_notes', 'log_segments', 'log_blocks', 'log_hashes', 'evidence_bundles', 'evidence_months');
+UNION SELECT relation_oid, relation, logical FROM tables WHERE relation IN ('count_windows', 'coverage_windows', 'coverage_event_ids', 'checkpoint_notes', 'log_segments', 'log_blocks', 'log_hashes', 'evidence_bundles', 'evidence_months');
 -- tgtype: 1 for each row, 2 before, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
 SELECT is_empty($$ SELECT relation FROM append_only a WHERE NOT EXISTS (
                        SELECT FROM triggers WHERE tgrelid = a.relation_oid AND name = 'refuse_change' AND calls = 'refuse_change' AND tgtype = 1 + 2 + 8 + 16 AND tgenabled = 'A') $$,
@@ -151,7 +152,7 @@ SELECT is_empty($$ SELECT c.relation FROM columns c LEFT JOIN pg_attrdef d ON d.
 -- What is administered is audited: all but what only grows and tells of itself, and what was reviewed.
 SELECT is_empty($$ SELECT relation FROM tables t
                     WHERE NOT relispartition AND NOT EXISTS (SELECT FROM append_only a WHERE a.relation_oid = t.relation_oid)
-                      AND relation <> ALL ('{schema_migrations,stage_locks,partitioned_tables,idempotency_keys,daily_counts,count_sync_checkpoints,usage_set_aside,allocations,number_series,invoices,invoice_lines}')
+                      AND relation <> ALL ('{schema_migrations,stage_locks,partitioned_tables,idempotency_keys,daily_counts,count_sync_checkpoints,usage_set_aside,allocations,devices,identity_claims,identity_claim_heads,coverage_daily_state,number_series,invoices,invoice_lines,jobs,job_runs}')
                       AND NOT EXISTS (SELECT FROM triggers WHERE tgrelid = t.relation_oid AND name = 'audit_change' AND calls = 'audit_change' AND tgtype = 1 + 4 + 8 + 16 AND tgenabled = 'A') $$,
                 'every table that is administered is audited');
 

@@ -38,6 +38,12 @@ KINDS = {
                'fields_restricted:json purge_after:integer? erased_on:integer erased_at:time',
     'count': 'day:integer account_id:text meter_id:text dimensions:json aggregation:text quantity:decimal '
              'events:integer latest_at:time',
+    'coverage_event': 'tenant_id:text event_id:text created_at:time entry_id:uuid device_id:uuid event_type:text plan:text? '
+                      'effective_from:integer effective_to:integer? row_hash:hash',
+    'claim_event': 'tenant_id:text sequence:integer event_type:text identity_type:text identity_hash:hash device_id:uuid '
+                   'from_status:text? to_status:text effective_from:integer resolution:text? winner_id:uuid? '
+                   'former_id:uuid? moved_on:integer? actor_hash:hash reason_hash:hash? occurred_at:time salt:uuid '
+                   'prev_hash:hash self_hash:hash',
 }
 TYPES = {'integer': (INTEGER, 8), 'time': (TIME, 8), 'decimal': (DECIMAL, None), 'text': (TEXT, None),
          'json': (JSON, None), 'uuid': (BYTES, 16), 'hash': (BYTES, 32)}
