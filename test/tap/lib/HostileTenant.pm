@@ -24,12 +24,17 @@ our $foreign_mark = qr/bravo|charlie/;
 our @tenant_calls = (
 	q{SELECT billing.create_account('@', name => 'word-@'), billing.create_account('@', name => 'word-@', account => 'lab')},
 	q{SELECT billing.set_personal_data('@', 'main', 'email', 'word-@' || chr(64) || 'mail.example')},
-	q{SELECT billing.subscribe('@', plan => 'h-pro', starts => '2024-01-01', idempotency_key => 'word-@')},
+	q{SELECT billing.subscribe('@', plan => 'h-pro', starts => '2024-01-01', ends => '2024-12-01', idempotency_key => 'word-@')},
+	q{SELECT billing.set_renewal('@', subscription_id, 'manual') FROM billing.subscriptions WHERE tenant_id = '@'},
 	q{SELECT billing.record_usage('@', 'h-calls', 'event-@', 7, '2024-01-05Z', attribution => '{"note":"word-@"}', correlation_id => 'word-@')},
 	q{SELECT billing.open_allocation('@', 'pod-@', 'h-held', 1, '2024-01-06Z')},
 	q{SELECT billing.post_entry('@', 'payment', 500, 'EUR', memo => 'word-@')},
+	q{SELECT billing.register_device('@', 'device-@', enrolled_from => '2024-01-02'), billing.register_device('@', 'twin-@', enrolled_from => '2024-01-02')},
+	q{SELECT billing.cover_device('@', 'device-@', 'covered-@', '2024-01-02'), billing.record_activity_proof('@', 'device-@', sha256('@'), '2024-01-05')},
+	q{SELECT billing.claim_identity('@', 'device-@', 'serial', 'serial-@', '2024-01-02'), billing.claim_identity('@', 'twin-@', 'serial', 'serial-@', '2024-01-02')},
 );
 our @calls_for_all = (
+	q{SELECT billing.sync_coverage('2024-01-31')},
 	q{SELECT billing.sync_counts()},
 	q{CALL billing.run_invoices('2024-02-01', finalize => true)},
 	q{CALL billing.run_invoices('2024-03-01')},
@@ -44,6 +49,7 @@ our @last_tenant_calls = (
 # writes it, without the foreign keys.
 our %column_value = (
 	'usage_set_aside.meter_id' => q{'h-calls'}, 'erasures.reason_hash' => q{sha256('@')}, 'usage_window_parts.month' => q{date '2024-01-01'},
+	'renewal_events.next_ends' => q{date '2024-02-05'},
 	'usage_window_parts.rows_range' => q{'\x00' || sha256('@')}, 'usage_window_parts.counts_range' => q{'\x00' || sha256('@')},
 );
 our %type_value = (
@@ -92,7 +98,8 @@ sub hostile_node
 	my $node = billing_node($name, %config);
 	$node->safe_psql('postgres', q{
 		SELECT billing.ensure_partitions('2024-01-01', '2024-06-01');
-		SELECT billing.create_meter('h-calls', unit => 'call'), billing.create_meter('h-held', unit => 's');
+		SELECT billing.create_meter('h-calls', unit => 'call'), billing.create_meter('h-held', unit => 's'),
+			billing.create_meter('covered_devices', unit => 'device-day', dimensions => '{plan,device_type}');
 		SELECT billing.create_plan('h-pro', 'EUR'), billing.add_charge('h-pro', 'base', price => '{"model":"flat","amount":"49"}', in_advance => true),
 			billing.add_charge('h-pro', 'calls', meter => 'h-calls', price => '{"model":"unit","unit":"0.5"}'), billing.publish_plan('h-pro');
 		CREATE ROLE h_app LOGIN IN ROLE billing_app;

@@ -21,7 +21,7 @@ my %value_of = (
 	tenant => q{'@'}, account => q{'main'}, plan => q{'h-pro'}, version => '1', currency => q{'EUR'}, meter => q{'h-calls'}, legal_entity => undef,
 	name => q{'word-@'}, idempotency_key => q{'new-@'}, 'create_account.account' => q{'more'},
 	subscription => q{(SELECT subscription_id FROM billing.subscriptions WHERE tenant_id = '@')}, 'subscribe.account' => q{'lab'},
-	starts => q{'2024-02-01'}, ends => undef, anchor => q{'calendar'}, trial_days => '0', effective => undef, at => q{'period_end'}, today => q{'2024-01-20'}, day => q{'2024-01-20'},
+	renewal => q{'manual'}, months => '12', notice_days => '30', starts => q{'2024-02-01'}, ends => undef, anchor => q{'calendar'}, trial_days => '0', effective => undef, at => q{'period_end'}, today => q{'2024-01-20'}, day => q{'2024-01-20'},
 	allocation => q{'pod-@'}, 'open_allocation.allocation' => q{'box-@'}, 'open_allocation.meter' => q{'h-held'}, units => '1', opened_at => q{'2024-01-07Z'}, closed_at => q{'2024-01-08Z'},
 	event_id => q{'new-@'}, quantity => '1', occurred_at => q{'2024-01-05Z'}, dimensions => q{'{}'}, attribution => q{'{}'}, correlation_id => q{'word-@'}, corrects => q{'event-@'},
 	tenants => q{ARRAY['alpha', '@']}, meters => q{'{h-calls,h-calls}'}, event_ids => q{'{n1,n2}'}, quantities => q{'{1,1}'}, occurred_ats => q{'{2024-01-07Z,2024-01-07Z}'},
@@ -232,7 +232,7 @@ sub call_for_good
 sub bare_call
 {
 	my ($function) = @_;
-	my $null = sub { my ($p) = @_; return $p->{pseudo} ? 'NULL' : ($p->{variadic} ? 'VARIADIC ' : '') . ($function->{kind} eq 'p' ? "NULL::$p->{type}" : "(SELECT NULL::$p->{type})"); };
+	my $null = sub { my ($p) = @_; return $p->{type} =~ /^any[a-z]/ ? 'NULL::text' : $p->{pseudo} ? 'NULL' : ($p->{variadic} ? 'VARIADIC ' : '') . ($function->{kind} eq 'p' ? "NULL::$p->{type}" : "(SELECT NULL::$p->{type})"); };
 	return ($function->{kind} eq 'p' ? 'CALL' : 'SELECT') . " billing.$function->{name}(" . join(', ', map { $null->($_) } @{ $function->{parameters} }) . ');';
 }
 
