@@ -10,7 +10,7 @@ SET timezone = 'UTC'; SET datestyle = ISO;
 CREATE EXTENSION billing;
 SELECT billing.install() \g /dev/null
 CREATE VIEW runs AS
-SELECT job, as_of, status, transactions AS tx, CASE WHEN job NOT IN ('partitions', 'sealing') THEN rows_done END AS rows, sqlstate,
+SELECT job, as_of, status, transactions AS tx, CASE WHEN job NOT IN ('partitions', 'rating', 'invoice_run', 'sealing') THEN rows_done END AS rows, sqlstate,
        coalesce(error, regexp_replace(progress, 'seal \d+ of \d+', 'seal N of N')) AS what FROM billing.job_runs ORDER BY started_at;
 SELECT position, job, schedule, steps, goes_on, needs IS NOT NULL AS needs_more, options FROM billing.jobs ORDER BY position;
 
