@@ -10,6 +10,7 @@ import json
 import os
 import random
 import sys
+import uuid
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -30,6 +31,7 @@ KINDS = {
     'schema': 'fingerprint_no:integer fingerprint:hash reason:text recorded_at:time',
     'retention_action': 'table_name:text month:integer action:text dropped_rows:integer dropped_bytes:integer first_key:json last_key:json digest:hash '
                         'keep:text actor:text dropped_at:time',
+    'audit_event': 'audit_id:uuid at:time content_hash:hash',
     'checkpoint': 'seal_no:integer incarnation:integer snapshot:text tree_size:integer root_hash:hash body_hash:hash lsn:text sealed_at:time',
     'usage': 'meter_id:text event_id:text account_id:text occurred_at:time quantity:decimal dimensions:json corrects_event_id:text',
 }
@@ -130,6 +132,12 @@ def make_value(source, sql_type, letters):
         return value.hex(), value
     if sql_type == 'pg_snapshot':
         return (make_snapshot(source), ) * 2
+    if sql_type == 'text[]':
+        value = [make_text(source, letters) for _ in range(source.randrange(4))]
+        return '{' + ','.join('"' + text.replace('\\', '\\\\').replace('"', '\\"') + '"' for text in value) + '}', value
+    if sql_type == 'inet':
+        address = source.choice(['192.0.2.7', '2001:db8::7'])
+        return address + source.choice(['', '/24']), address
     if sql_type == 'pg_lsn':
         return (f'{source.randrange(2**32):X}/{source.randrange(2**32):X}', ) * 2
     if sql_type == 'text':
@@ -141,12 +149,41 @@ def hashed(salt, text):
     return None if salt is None or text is None else sha256(salt + text.encode())
 
 
+def jsonb_text(value):
+    """As PostgreSQL prints a jsonb: keys by length and then bytes, numbers with all their digits."""
+    if isinstance(value, dict):
+        members = sorted(value.items(), key=lambda member: (len(member[0].encode()), member[0].encode()))
+        return '{' + ', '.join(f'{jsonb_text(name)}: {jsonb_text(member)}' for name, member in members) + '}'
+    if isinstance(value, list):
+        return '[' + ', '.join(map(jsonb_text, value)) + ']'
+    if value is None or isinstance(value, (bool, str)):
+        return json.dumps(value, ensure_ascii=False)
+    return format(Decimal(repr(value)), 'f')
+
+
+def fingerprint(*parts):
+    """SHA-256 over each part's length in 4 bytes, all ones for none, and the part."""
+    return sha256(b''.join(b'\xff' * 4 if part is None else len(part.encode()).to_bytes(4, 'big') + part.encode() for part in parts))
+
+
+def audit_hash(row):
+    documents = [None if row[name] is None else jsonb_text(row[name]) for name in ('object_key', 'before', 'after')]
+    return fingerprint(None if row['audit_id'] is None else str(uuid.UUID(bytes=row['audit_id'])), row['session_role'], row['acting_role'],
+                       row['token_subject'], row['subject_tenant'], row['action'], row['call'], row['object_type'], *documents,
+                       row['application_name'], row['client_address'])
+
+
 def derive(kind, row):
     """The columns of the leaf."""
     if kind == 'ledger_entry':
         row['memo_hash'] = hashed(row['entry_id'], row['memo'])
     elif kind == 'invoice_event':
         row['actor_hash'], row['reason_hash'] = hashed(row['salt'], row['actor']), hashed(row['salt'], row['reason'])
+    elif kind == 'claim_event':
+        row['identity_hash'] = hashed(row['salt'], row['identity_value'])
+        row['actor_hash'], row['reason_hash'] = hashed(row['salt'], row['actor']), hashed(row['salt'], row['reason'])
+    elif kind == 'audit_event':
+        row['content_hash'] = audit_hash(row)
     elif kind == 'checkpoint':
         row['body_hash'] = hashed(b'', row['body'])
     return row
