@@ -277,6 +277,13 @@ GRANT EXECUTE ON FUNCTION billing.looks(text, text), billing.shows(text) TO bill
 my @told = ask('h_app', token_for($node, 'alpha'), [ grep { $_->{name} =~ /^(?:looks|shows)$/ } functions_of('h_app', 'true') ])->{leaks};
 ok(scalar(grep { /billing.$_\(.* answers .*, and billing/ } @{ $told[0] }), "a function that $_ is found") for qw(looks shows);
 ok(scalar(grep { /billing.shows\(.*, which shows / } @{ $told[0] }), 'and what it shows');
+
+# A call from a function of the application's own, in a schema and with a type that the tables' owner may not use.
+my @application = map { { lines => [$_] } } "SET billing.token = '" . token_for($node, 'alpha') . "'; SET search_path = of_h_app;", 'CREATE TYPE wish AS (account text);',
+	q{CREATE FUNCTION fulfil(w wish) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN billing.create_account('alpha', account => w.account); END $$;}, q{SELECT fulfil(ROW('own'));};
+run_script($node, 'h_app', '', \@application);
+is($application[3]{out}, "own\n", 'an application calls from functions of its own') or diag $application[3]{message};
+is($node->safe_psql('postgres', q{SELECT call FROM billing.audit_log WHERE object_key ->> 'account_id' = 'own'}), 'create_account', 'and the audit log has the call');
 print_counts();
 $node->stop;
 done_testing();
