@@ -10,11 +10,28 @@ COMMENT ON FUNCTION billing.coverage_event_hash(text, text, uuid, text, text, da
 
 CREATE FUNCTION billing.coverage_floor() RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT min(to_date(right(c.relname, 7), 'YYYY_MM'))
-      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-     WHERE i.inhparent = 'billing.coverage_daily_state'::regclass
+    SELECT coalesce((SELECT m.month
+                       FROM (SELECT c.relname, to_date(right(c.relname, 7), 'YYYY_MM') AS month
+                               FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                              WHERE i.inhparent = 'billing.coverage_daily_state'::regclass ORDER BY month OFFSET 0) AS m
+                       -- Names are looked up as they are now: the caller's snapshot may be older than a drop.
+                      WHERE to_regclass(format('billing.%I', m.relname)) IS NOT NULL
+                        AND to_regclass(format('billing.%I', billing.partition_name('usage_records', m.month))) IS NOT NULL
+                      LIMIT 1),
+                    (SELECT max(t.dropped_before) FROM billing.partitioned_tables t WHERE t.table_name IN ('coverage_daily_state', 'usage_records')))
 $$;
-COMMENT ON FUNCTION billing.coverage_floor() IS 'Internal: first UTC day for which there is a partition of coverage_daily_state. What reaches further back is refused when it is recorded; where a dispute does, its earlier days stay as they were counted.';
+COMMENT ON FUNCTION billing.coverage_floor() IS 'Internal: first UTC day that can still be counted: for which there is a partition of coverage_daily_state, and one of usage_records. Days before it are closed: what reaches there is refused when it is recorded; where a dispute does, its earlier days stay as they were counted.';
+
+CREATE FUNCTION billing.coverage_refusal(day date) RETURNS text[]
+LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN t.table_name IS NOT NULL
+                THEN ARRAY['MB424', format('month %s of table "%s" is closed', to_char(day, 'YYYY-MM'), t.table_name), 'Retention dropped it; billing.retention_actions says when.', NULL]
+                ELSE ARRAY['MB424', format('table "coverage_daily_state" has no partition for %s', to_char(day, 'YYYY-MM')), NULL,
+                           format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(day, 'YYYY-MM-01'), to_char(billing.coverage_floor(), 'YYYY-MM-DD'))] END
+      FROM (SELECT min(p.table_name) AS table_name FROM billing.partitioned_tables p
+             WHERE p.table_name IN ('coverage_daily_state', 'usage_records') AND day < p.dropped_before) AS t
+$$;
+COMMENT ON FUNCTION billing.coverage_refusal(date) IS 'Internal: how a UTC day before billing.coverage_floor() is refused: sqlstate, message, detail, hint.';
 
 CREATE FUNCTION billing.register_device(tenant text, device text, device_type text DEFAULT 'device', account text DEFAULT 'main', attestation text DEFAULT NULL,
                                         enrolled_from date DEFAULT NULL, enrolled_to date DEFAULT NULL, plan text DEFAULT NULL) RETURNS boolean

@@ -8,7 +8,10 @@
 #include "postgres.h"
 #include "fmgr.h"
 
+#include "catalog/namespace.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "coverage/coverage.h"
 #include "embedded.h"
@@ -60,6 +63,17 @@ const CoverageShape coverage_event_shape = {"coverage event",
 											 {"effective_from", "effective_from", true, true},
 											 {"effective_to", "effective_to", true, false}}};
 
+/*
+ * No month is closed until this transaction ends: retention locks out who records before it looks, a last time, whether
+ * something recorded is not yet counted. Who comes later finds the month closed, whatever its snapshot.
+ */
+static void
+keep_months_open(void)
+{
+	LockRelationOid(get_relname_relid("coverage_daily_state", get_namespace_oid("billing", false)),
+					RowExclusiveLock);
+}
+
 /* Checks and writes, and when that wrote less than the whole, checks again what was there already. */
 static int64
 check_and_write(const CoverageRows *rows, const char *check, const char *write)
@@ -68,6 +82,7 @@ check_and_write(const CoverageRows *rows, const char *check, const char *write)
 
 	if (rows->count == 0)
 		return 0;
+	keep_months_open();
 	coverage_rows_check(rows, check);
 	written = coverage_rows_run(rows, write);
 	if (written < rows->count)

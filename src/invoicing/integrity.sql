@@ -55,10 +55,11 @@ COMMENT ON FUNCTION billing.check_invoice_records() IS 'Internal: the part of bi
 CREATE FUNCTION billing.check_integrity() RETURNS TABLE (check_name text, tenant_id text, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM billing.check_metering()
+    UNION ALL SELECT * FROM billing.check_coverage()
     UNION ALL SELECT * FROM billing.check_rating()
     UNION ALL SELECT * FROM billing.check_ledger()
     UNION ALL SELECT * FROM billing.check_invoices()
     UNION ALL SELECT * FROM billing.check_invoice_records()
 $$;
 COMMENT ON FUNCTION billing.check_integrity() IS
-'Looks at everything that constraints do not enforce: parents of the tables without foreign keys, postings against rated lines, lines against invoices, totals against the ledger, numbers without gap, hash chains. One row per problem, naming the check and the tenant; no rows is good. It reads every row: for a quiet hour.';
+'Looks at everything that constraints do not enforce: parents of the tables without foreign keys, covered days against the usage recorded of them, postings against rated lines, lines against invoices, totals against the ledger, numbers without gap, hash chains. One row per problem, naming the check and the tenant; no rows is good. It reads every row: for a quiet hour.';

@@ -28,6 +28,13 @@ BEGIN
           INTO rows, first_key, last_key, digest
           FROM (SELECT *, ARRAY[d.day::text, d.tenant_id, d.account_id, d.meter_id, billing.canonical_json(d.dimensions)] COLLATE "C" AS key
                   FROM billing.daily_counts d WHERE d.day >= month AND d.day < month_end) AS k;
+    WHEN 'coverage_daily_state' THEN
+        SELECT count(*), min(k.key), max(k.key),
+               billing.merkle_agg(billing.leaf_hash(billing.leaf_canon('coverage_state', k.coverage_day, k.tenant_id, k.device_id, k.account_id, k.coverage_state, k.plan,
+                                                                       k.is_counted, k.window_no)) ORDER BY k.key)
+          INTO rows, first_key, last_key, digest
+          FROM (SELECT *, ARRAY[s.coverage_day::text, s.tenant_id, s.device_id::text] COLLATE "C" AS key
+                  FROM billing.coverage_daily_state s WHERE s.coverage_day >= month AND s.coverage_day < month_end) AS k;
     WHEN 'usage_window_counts' THEN
         SELECT count(*), min(k.key), max(k.key),
                billing.merkle_agg(billing.leaf_hash(billing.leaf_canon('usage_window_count', k.day, k.tenant_id, k.window_no, k.account_id, k.meter_id, k.dimensions,
@@ -61,12 +68,37 @@ END
 $$;
 COMMENT ON FUNCTION billing.detach_month(text, date, text, bytea) IS 'Internal: records the retention action of a month, drops its partition and closes it; returns its rows.';
 
+CREATE FUNCTION billing.close_coverage(relation text, month date, today date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    month_end date := (month + interval '1 month')::date;
+    problem   text;
+BEGIN
+    -- Who records coverage holds the table in a mode that this one waits for, and finds the month closed if it comes later.
+    LOCK TABLE ONLY billing.coverage_daily_state IN SHARE MODE;
+    SELECT min(g.gate || ': ' || g.example) INTO problem
+      FROM billing.retention_coverage_gates(close_coverage.today) AS g WHERE g.table_name = relation AND g.month = close_coverage.month;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB460', MESSAGE = format('month %s of table "%s" cannot be dropped', to_char(month, 'YYYY-MM'), relation),
+            DETAIL = 'Gates that are not open: ' || problem || '.';
+    END IF;
+    SELECT min(format('account "%s" of tenant "%s" on %s: %s against %s', d.account_id, d.tenant_id, d.day, d.devices, d.quantity)) INTO problem
+      FROM billing.coverage_differences(greatest(month, billing.coverage_floor()), month_end) AS d;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB500', MESSAGE = 'days that coverage counted are not in the usage recorded of it',
+            DETAIL = 'One of them: ' || problem || '.', HINT = 'SELECT * FROM billing.replay_coverage() tells what does not hold. Nothing was dropped.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION billing.close_coverage(text, date, date) IS 'Internal: before a month of coverage_daily_state, or of the usage it is counted in, goes: that nothing is recorded about it which is not counted, and nothing can be from here on; that what was counted is in the usage. Errors: MB460, MB500.';
+
 -- A lock is waited for less than deadlock_timeout, so that in a deadlock with a writer this gives way, and never the writer.
 CREATE FUNCTION billing.drop_month(relation text, month date, today date DEFAULT (now() AT TIME ZONE 'UTC')::date) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '900ms' SET jit = off AS $$
 DECLARE
     child   text;
     gates   text;
+    digest  bytea;
     dropped bigint;
 BEGIN
     PERFORM billing.require_installed();
@@ -76,6 +108,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'MB427', MESSAGE = 'a month cannot be dropped in this transaction', DETAIL = 'Its isolation level is not READ COMMITTED.';
     END IF;
     PERFORM FROM billing.stage_locks l WHERE l.stage = 'retention' FOR UPDATE;
+    IF relation IN ('usage_records', 'coverage_daily_state') THEN
+        PERFORM FROM billing.stage_locks l WHERE l.stage = 'coverage_sync' FOR UPDATE;
+    END IF;
     SELECT m.partition INTO child FROM billing.retention_months(drop_month.today) AS m WHERE m.table_name = relation AND m.month = drop_month.month;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MB460', MESSAGE = format('there is no month %s of table "%s" to drop', month, coalesce(relation, 'null'));
@@ -88,15 +123,22 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = CASE WHEN gates LIKE 'hold: %' THEN 'MB461' ELSE 'MB460' END,
             MESSAGE = format('month %s of table "%s" cannot be dropped', to_char(month, 'YYYY-MM'), relation), DETAIL = 'Gates that are not open: ' || gates || '.';
     END IF;
-    IF relation = 'usage_records' THEN
+    CASE relation
+    WHEN 'usage_records' THEN
         PERFORM billing.ensure_partitions(month, (month + interval '1 month')::date);
-        dropped := billing.detach_month(relation, month, 'compact and drop', billing.compact_usage(month));
-    ELSE
+        digest := billing.compact_usage(month);
+        PERFORM billing.close_coverage(relation, month, today);
+        dropped := billing.detach_month(relation, month, 'compact and drop', digest);
+        PERFORM billing.check_windows(month);
+    WHEN 'coverage_daily_state' THEN
+        PERFORM billing.close_coverage(relation, month, today);
+        dropped := billing.detach_month(relation, month, 'drop', NULL);
+    WHEN 'daily_counts' THEN
         dropped := billing.detach_month(relation, month, 'drop', NULL);
         PERFORM billing.detach_month('usage_window_counts', month, 'drop', NULL);
-    END IF;
-    PERFORM billing.check_windows(month);
+        PERFORM billing.check_windows(month);
+    END CASE;
     RETURN format('%s: %s rows dropped', child, dropped);
 END
 $$;
-COMMENT ON FUNCTION billing.drop_month(text, date, date) IS 'Drops a month of usage_records (compacted first) or of daily_counts, when all of its gates are open, and says what went. It is locked against writers, then against everybody for as long as detaching takes; a lock that cannot be had at once is error 55P03. month: its first day. today: the UTC day. Errors: MB460 a gate is not open, which the detail tells, or there is no such month; MB461 a legal hold; MB427 not READ COMMITTED; MB500 what was counted of it does not come out any more, and nothing is dropped; MB400, MB417, MB425.';
+COMMENT ON FUNCTION billing.drop_month(text, date, date) IS 'Drops a month of usage_records (compacted first), of daily_counts or of coverage_daily_state, when all of its gates are open, and says what went. It is locked against writers, then against everybody for as long as detaching takes; a lock that cannot be had at once is error 55P03. month: its first day. today: the UTC day. Errors: MB460 a gate is not open, which the detail tells, or there is no such month; MB461 a legal hold; MB427 not READ COMMITTED; MB500 what was counted of it does not come out any more, and nothing is dropped; MB400, MB417, MB425.';

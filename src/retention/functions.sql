@@ -12,6 +12,7 @@ BEGIN
                 WHEN m.table_name = 'usage_records' THEN (SELECT count(*) FROM billing.usage_records u
                     WHERE u.occurred_at >= m.month::timestamp AT TIME ZONE 'UTC' AND u.occurred_at < m.month_end::timestamp AT TIME ZONE 'UTC')
                 WHEN m.table_name = 'daily_counts' THEN (SELECT count(*) FROM billing.daily_counts d WHERE d.day >= m.month AND d.day < m.month_end)
+                WHEN m.table_name = 'coverage_daily_state' THEN (SELECT count(*) FROM billing.coverage_daily_state s WHERE s.coverage_day >= m.month AND s.coverage_day < m.month_end)
            END, m.bytes, g.gate, g.example
       FROM billing.retention_months(retention_plan.today) AS m
       LEFT JOIN billing.retention_gates(retention_plan.today) AS g ON g.table_name = m.table_name AND g.month = m.month

@@ -4,7 +4,7 @@ CREATE FUNCTION billing.retention_months(today date)
 RETURNS TABLE (table_name text, month date, month_end date, partition text, estimated_rows bigint, bytes bigint, is_due boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.table_name, m.month, m.month_end, c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
-           p.kept_because IS NULL AND m.month_end + CASE p.counted_from WHEN 'month' THEN p.keep ELSE interval '0' END <= today
+           p.kept_because IS NULL AND m.month_end + p.keep <= today
       FROM billing.retention_policies p
       JOIN pg_inherits i ON i.inhparent = to_regclass(format('billing.%I', p.table_name))
       JOIN pg_class c ON c.oid = i.inhrelid
@@ -42,8 +42,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
      CROSS JOIN line l
       LEFT JOIN reach t ON t.table_name = d.table_name AND t.month = d.month AND t.tenant_id = l.tenant_id
      WHERE l.period_end > d.month AND l.period_start < greatest(d.month_end, t.day)
+       AND (d.table_name <> 'coverage_daily_state' OR l.meter_id = 'covered_devices')
 $$;
-COMMENT ON FUNCTION billing.retention_lines(date) IS 'Internal: for each month that is old enough the rated lines, in their latest revision, whose periods overlap it; of daily counts also those whose bundles show windows that had usage of the month.';
+COMMENT ON FUNCTION billing.retention_lines(date) IS 'Internal: for each month that is old enough the rated lines, in their latest revision, whose periods overlap it; of daily counts also those whose bundles show windows that had usage of the month; of coverage those of its meter.';
 
 CREATE FUNCTION billing.retention_invoices(today date)
 RETURNS TABLE (table_name text, month date, invoice_date date, tenant_id text, invoice_id uuid, status text, number text, finalized_at timestamptz, is_counted boolean)
@@ -60,7 +61,7 @@ CREATE FUNCTION billing.retention_usage_gates(today date) RETURNS TABLE (table_n
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH due AS MATERIALIZED (
         SELECT m.*, m.month::timestamp AT TIME ZONE 'UTC' AS starts, m.month_end::timestamp AT TIME ZONE 'UTC' AS ends
-          FROM billing.retention_months(today) AS m WHERE m.is_due AND m.table_name = 'usage_records'
+          FROM billing.retention_months(today) AS m WHERE m.is_due AND m.table_name IN ('usage_records', 'coverage_daily_state')
     ), synced AS (
         SELECT (SELECT w.snapshot FROM billing.count_windows w ORDER BY w.window_no DESC LIMIT 1) AS snapshot
     ), signed AS (
@@ -70,20 +71,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
       FROM due d
      CROSS JOIN synced w
      CROSS JOIN LATERAL (SELECT u.event_id, u.tenant_id FROM billing.usage_records u
-                          WHERE u.occurred_at >= d.starts AND u.occurred_at < d.ends
+                          WHERE u.occurred_at >= d.starts AND u.occurred_at < d.ends AND (d.table_name = 'usage_records' OR u.meter_id = 'covered_devices')
                             AND (w.snapshot IS NULL OR u.log_xid >= pg_snapshot_xmin(w.snapshot) AND NOT pg_visible_in_snapshot(u.log_xid, w.snapshot))
                           LIMIT 1) AS u
     UNION ALL
     SELECT d.table_name, d.month, 'set aside', format('event "%s" of tenant "%s": %s', s.event_id, s.tenant_id, s.reason)
       FROM due d
      CROSS JOIN LATERAL (SELECT * FROM billing.usage_set_aside s
-                          WHERE s.usage_day >= d.month AND s.usage_day < d.month_end AND s.counted_in IS NULL LIMIT 1) AS s
+                          WHERE s.usage_day >= d.month AND s.usage_day < d.month_end AND s.counted_in IS NULL
+                            AND (d.table_name = 'usage_records' OR s.meter_id = 'covered_devices') LIMIT 1) AS s
     UNION ALL
     SELECT d.table_name, d.month, 'accrued', format('allocation "%s" of tenant "%s" is recorded up to %s', a.allocation_id, a.tenant_id,
                                                     to_char(a.accrued_to AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
       FROM due d
      CROSS JOIN LATERAL (SELECT * FROM billing.allocations a
-                          WHERE a.accrued_to < d.ends AND coalesce(a.closed_at > a.accrued_to, true) LIMIT 1) AS a
+                          WHERE d.table_name = 'usage_records' AND a.accrued_to < d.ends AND coalesce(a.closed_at > a.accrued_to, true) LIMIT 1) AS a
     UNION ALL
     SELECT d.table_name, d.month, 'sealed', format('window %s of tenant "%s" is in no signed checkpoint', e.window_no, e.tenant_id)
       FROM due d
@@ -92,7 +94,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
                           WHERE e.first_day < d.month_end AND e.last_day >= d.month
                             AND (c.snapshot IS NULL OR NOT pg_visible_in_snapshot(e.log_xid, c.snapshot)) LIMIT 1) AS e
 $$;
-COMMENT ON FUNCTION billing.retention_usage_gates(date) IS 'Internal: gates of usage_records. unsynced: a row is in no count window. set aside: one was not counted. accrued: an allocation has yet to write into the month. sealed: a window that had some of the month is in no signed checkpoint.';
+COMMENT ON FUNCTION billing.retention_usage_gates(date) IS 'Internal: gates of usage_records, and of coverage_daily_state by the usage recorded of it. unsynced: a row is in no count window. set aside: one was not counted. accrued: an allocation has yet to write into the month. sealed: a window that had some of the month is in no signed checkpoint.';
 
 CREATE FUNCTION billing.retention_counts_gates(today date) RETURNS TABLE (table_name text, month date, gate text, example text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -112,3 +114,44 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
      ORDER BY d.month, r.needed DESC
 $$;
 COMMENT ON FUNCTION billing.retention_counts_gates(date) IS 'Internal: the gate of daily_counts. usage: raw usage of the month, or of another that a period which began in it reaches into, is not dropped, so that counts can still change.';
+
+CREATE FUNCTION billing.retention_coverage_gates(today date) RETURNS TABLE (table_name text, month date, gate text, example text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    WITH due AS MATERIALIZED ( -- without either table a day is closed to coverage
+        SELECT m.* FROM billing.retention_months(today) AS m WHERE m.is_due AND m.table_name IN ('usage_records', 'coverage_daily_state')
+    ), synced AS (
+        SELECT w.snapshot, w.through, pg_snapshot_xmin(w.snapshot) AS first_xid
+          FROM (SELECT) AS one LEFT JOIN (SELECT * FROM billing.coverage_windows ORDER BY window_no DESC LIMIT 1) AS w ON true
+    ), waiting AS MATERIALIZED (
+        SELECT l.what, l.tenant_id, l.first_day
+          FROM synced w
+         CROSS JOIN LATERAL (SELECT format('coverage event "%s"', l.event_id) AS what, l.tenant_id, l.effective_from AS first_day, l.log_xid
+                               FROM billing.device_coverage_ledger l WHERE l.log_xid >= coalesce(w.first_xid, '0')
+                             UNION ALL
+                             SELECT format('enrollment "%s"', e.event_id), e.tenant_id, e.enrolled_from, e.log_xid
+                               FROM billing.enrollments e WHERE e.log_xid >= coalesce(w.first_xid, '0')
+                             UNION ALL
+                             SELECT format('claim event %s', c.sequence), c.tenant_id, c.effective_from, c.log_xid
+                               FROM billing.identity_claim_events c WHERE c.log_xid >= coalesce(w.first_xid, '0') AND c.event_type IN ('disputed', 'resolved')
+                             UNION ALL
+                             SELECT format('policy from %s', p.valid_from), p.tenant_id, p.valid_from, p.log_xid
+                               FROM billing.coverage_policies p WHERE p.log_xid >= coalesce(w.first_xid, '0')) AS l
+         WHERE EXISTS (SELECT FROM due) AND coalesce(NOT pg_visible_in_snapshot(l.log_xid, w.snapshot), true)
+    )
+    SELECT d.table_name, d.month, 'unsynced', min(format('%s of tenant "%s" is in no window of coverage', w.what, w.tenant_id))
+      FROM due d
+      JOIN waiting w ON w.first_day < d.month_end
+     GROUP BY d.table_name, d.month
+    UNION ALL
+    SELECT d.table_name, d.month, 'unsynced', format('coverage is counted up to %s, and tenant "%s" has a device enrolled', w.through, e.tenant_id)
+      FROM due d
+      JOIN synced w ON w.through < d.month_end - 1
+     CROSS JOIN LATERAL (SELECT e.tenant_id FROM billing.enrollments e
+                          WHERE e.account_id IS NOT NULL AND e.enrolled_from < d.month_end AND coalesce(e.enrolled_to > greatest(d.month, w.through + 1), true) LIMIT 1) AS e
+    UNION ALL -- whoever is to decide still can, and then days are counted that were not
+    SELECT d.table_name, d.month, 'disputes', min(format('%s "%s" of tenant "%s" is in dispute from %s', c.identity_type, c.identity_value, c.tenant_id, c.disputed_from))
+      FROM due d
+      JOIN billing.identity_claims c ON c.status = 'disputed' AND c.disputed_from < d.month_end
+     GROUP BY d.table_name, d.month
+$$;
+COMMENT ON FUNCTION billing.retention_coverage_gates(date) IS 'Internal: gates of coverage_daily_state, and of usage_records, which coverage is counted in. unsynced: what was recorded about the month, or its days, are in no window of coverage. disputes: an identity is in dispute on its days.';

@@ -83,11 +83,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
         SELECT m.table_name, m.month, 'hold', min(format('hold %s%s: %s', h.hold_id, CASE WHEN h.tenant_id <> '' THEN format(' of tenant "%s"', h.tenant_id) END, h.reason))
           FROM month m
           JOIN billing.legal_holds h ON h.released_at IS NULL
-         WHERE m.is_due AND (h.tenant_id = ''
-               OR EXISTS (SELECT FROM billing.daily_counts d WHERE d.tenant_id = h.tenant_id AND d.day >= m.month AND d.day < m.month_end)
-               OR EXISTS (SELECT FROM billing.usage_set_aside s WHERE s.tenant_id = h.tenant_id AND s.usage_day >= m.month AND s.usage_day < m.month_end))
+         WHERE m.is_due AND CASE WHEN h.tenant_id = '' THEN true
+               WHEN m.table_name = 'coverage_daily_state'
+               THEN EXISTS (SELECT FROM billing.coverage_daily_state c WHERE c.tenant_id = h.tenant_id AND c.coverage_day >= m.month AND c.coverage_day < m.month_end)
+               ELSE EXISTS (SELECT FROM billing.daily_counts d WHERE d.tenant_id = h.tenant_id AND d.day >= m.month AND d.day < m.month_end)
+                    OR EXISTS (SELECT FROM billing.usage_set_aside s WHERE s.tenant_id = h.tenant_id AND s.usage_day >= m.month AND s.usage_day < m.month_end) END
          GROUP BY m.table_name, m.month
         UNION ALL SELECT * FROM billing.retention_usage_gates(today)
+        UNION ALL SELECT * FROM billing.retention_coverage_gates(today)
         UNION ALL SELECT * FROM billing.retention_counts_gates(today)
         UNION ALL SELECT * FROM billing.retention_rating_gates(today)
         UNION ALL SELECT * FROM billing.retention_invoice_gates(today)

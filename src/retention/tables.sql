@@ -12,13 +12,13 @@ COMMENT ON TABLE  billing.retention_policies IS 'How long each table is kept: bi
 COMMENT ON COLUMN billing.retention_policies.table_name IS 'The table, and the name of the policy.';
 COMMENT ON COLUMN billing.retention_policies.keep IS 'How long it is kept at least, from the end of its month.';
 COMMENT ON COLUMN billing.retention_policies.legal_floor IS 'What keep is not made shorter than without a recorded reason.';
-COMMENT ON COLUMN billing.retention_policies.counted_from IS 'month: keep counts from the end of the month. finalization: from the day on which the last invoice of the month was finalized.';
+COMMENT ON COLUMN billing.retention_policies.counted_from IS 'month: keep counts from the end of the month. finalization: from it, and from the day on which the last invoice that the month''s days are billed in was finalized.';
 COMMENT ON COLUMN billing.retention_policies.dispute_days IS 'Days after the finalization of an invoice within which it may be disputed: what it rests on stays until then.';
 COMMENT ON COLUMN billing.retention_policies.kept_because IS 'Why it is not dropped whatever its age, as a gate that is never open; NULL for what can be.';
 INSERT INTO billing.retention_policies VALUES
     ('usage_records',                '13 months', '0',         'month', 120, NULL),
     ('daily_counts',                 '24 months', '24 months', 'month', 120, NULL),
-    ('coverage_daily_state',         '180 days',  '180 days',  'finalization', 0, 'the replay of coverage derives it from the ledger again'),
+    ('coverage_daily_state',         '180 days',  '180 days',  'finalization', 0, NULL),
     ('device_coverage_ledger',       '24 months', '24 months', 'month', 120, 'its rows are leaves of the log, which is verified from them'),
     ('identity_claim_events',        '7 years',   '7 years',   'month', 120, 'its rows are leaves of the log, which is verified from them'),
     ('count_sync_checkpoint_events', '7 years',   '7 years',   'month', 120, 'it is what proves usage that was dropped'),

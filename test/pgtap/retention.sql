@@ -26,7 +26,8 @@ END $$;
 
 -- ---- policies ----
 SELECT set_eq('SELECT table_name, keep, legal_floor, dispute_days FROM billing.retention_policies WHERE kept_because IS NULL',
-              $$ VALUES ('usage_records', interval '13 months', interval '0', 120), ('daily_counts', '24 months', '24 months', 120) $$, 'what can be dropped, and when');
+              $$ VALUES ('usage_records', interval '13 months', interval '0', 120), ('daily_counts', '24 months', '24 months', 120),
+                        ('coverage_daily_state', '180 days', '180 days', 0) $$, 'what can be dropped, and when');
 SELECT set_eq($$ SELECT table_name FROM billing.retention_policies WHERE legal_floor = interval '7 years' AND keep = legal_floor $$,
               '{invoices,invoice_lines,invoice_runs,identity_claim_events,count_sync_checkpoint_events,rated_lines,ledger_entries}'::text[], 'seven years');
 SELECT is(billing.set_retention('daily_counts', '3 years'), interval '24 months', 'longer needs no reason, and the call says what it was');

@@ -20,8 +20,7 @@ SELECT g.n, CASE WHEN btrim(g.event_id) = '' OR length(g.event_id) > 255 THEN AR
                  WHEN g.row_hash <> coalesce(i.row_hash, first_value(g.row_hash) OVER (PARTITION BY g.tenant, g.event_id ORDER BY g.n))
                  THEN ARRAY['MB409', format('coverage event "%s" was recorded with other content', g.event_id)]
                  WHEN i.event_id IS NULL AND g.first_day < (SELECT billing.coverage_floor())
-                 THEN ARRAY['MB424', format('table "coverage_daily_state" has no partition for %s', to_char(g.first_day, 'YYYY-MM')), NULL,
-                            format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(g.first_day, 'YYYY-MM-01'), to_char((SELECT billing.coverage_floor()), 'YYYY-MM-DD'))] END AS said
+                 THEN billing.coverage_refusal(g.first_day) END AS said
   FROM given g
   LEFT JOIN billing.coverage_event_ids i ON i.tenant_id = g.tenant AND i.event_id = g.event_id
 )

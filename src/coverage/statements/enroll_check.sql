@@ -15,8 +15,7 @@ SELECT g.n, CASE WHEN btrim(g.event_id) = '' OR length(g.event_id) > 255 THEN AR
                       IS DISTINCT FROM (g.device_id, g.account_id, g.plan, g.starts, g.ends)
                  THEN ARRAY['MB409', format('enrollment "%s" was recorded with other content', g.event_id)]
                  WHEN e.event_id IS NULL AND g.starts < (SELECT billing.coverage_floor())
-                 THEN ARRAY['MB424', format('table "coverage_daily_state" has no partition for %s', to_char(g.starts, 'YYYY-MM')), NULL,
-                            format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(g.starts, 'YYYY-MM-01'), to_char((SELECT billing.coverage_floor()), 'YYYY-MM-DD'))] END AS said
+                 THEN billing.coverage_refusal(g.starts) END AS said
   FROM given g
   LEFT JOIN billing.accounts a ON a.tenant_id = g.tenant AND a.account_id = g.account_id
   LEFT JOIN billing.enrollments e ON e.tenant_id = g.tenant AND e.event_id = g.event_id

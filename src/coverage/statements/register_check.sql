@@ -28,8 +28,7 @@ SELECT f.n, CASE WHEN f.device IS NULL OR btrim(f.device) = '' OR length(f.devic
                  WHEN f.device_id IS NOT NULL AND f.device_differs OR f.enrollment_differs OR f.twin_differs
                  THEN ARRAY['MB409', format('device "%s" was registered with other content', f.device), NULL, 'Enroll it elsewhere with billing.enroll_device().']
                  WHEN NOT f.is_enrolled AND f.starts < (SELECT billing.coverage_floor())
-                 THEN ARRAY['MB424', format('table "coverage_daily_state" has no partition for %s', to_char(f.starts, 'YYYY-MM')), NULL,
-                            format('Run: SELECT billing.ensure_partitions(%L, %L);', to_char(f.starts, 'YYYY-MM-01'), to_char((SELECT billing.coverage_floor()), 'YYYY-MM-DD'))] END AS said
+                 THEN billing.coverage_refusal(f.starts) END AS said
   FROM found f
 )
 SELECT n - 1, said[1], said[2], said[3], said[4] FROM problem WHERE said IS NOT NULL ORDER BY n LIMIT 1

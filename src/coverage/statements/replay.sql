@@ -15,7 +15,7 @@ SELECT coalesce(s.tenant_id, t.tenant_id) AS tenant_id,
        format('device %s on %s: %s, counted %s, and the events say %s, counted %s', coalesce(s.device_id, t.device_id), to_char(coalesce(s.coverage_day, t.coverage_day), 'YYYY-MM-DD'),
               coalesce(t.coverage_state, 'nothing'), coalesce(t.is_counted, false), coalesce(s.coverage_state, 'nothing'), coalesce(s.is_counted, false)) AS problem
   FROM state s
-  FULL JOIN (SELECT * FROM billing.coverage_daily_state WHERE $1 IS NULL OR tenant_id = $1) AS t
+  FULL JOIN (SELECT * FROM billing.coverage_daily_state WHERE coverage_day >= (SELECT billing.coverage_floor()) AND ($1 IS NULL OR tenant_id = $1)) AS t
          ON t.tenant_id = s.tenant_id AND t.device_id = s.device_id AND t.coverage_day = s.coverage_day
  WHERE (t.tenant_id IS NULL OR s.tenant_id IS NOT NULL OR t.account_id IS NOT NULL)
    AND (s.account_id, s.coverage_state, s.plan, s.is_counted) IS DISTINCT FROM (t.account_id, t.coverage_state, t.plan, t.is_counted)
