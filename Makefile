@@ -60,6 +60,7 @@ soak:
 bench:
 	@test/install.sh
 	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh
+	@test/cluster.sh --durable billing_bench test/bench/access.sh
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
 

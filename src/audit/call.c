@@ -6,12 +6,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
+#include "utils/catcache.h"
 #include "utils/regproc.h"
+#include "utils/syscache.h"
 
 #include "audit/audit.h"
 
@@ -52,33 +54,52 @@ is_name_byte(char byte)
 }
 
 /*
+ * The function of schema billing with that signature, which is as PostgreSQL prints it. Compared as text and never parsed:
+ * the types and schemas of other people's functions may be hidden from the tables' owner, and a parser says so by an error.
+ */
+static bool
+is_signature_of_ours(const char *name, const char *signature)
+{
+	Oid schema = get_namespace_oid("billing", false);
+	CatCList *candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	bool is_found = false;
+
+	for (int i = 0; i < candidates->n_members && !is_found; i++)
+	{
+		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
+
+		if (function->pronamespace == schema)
+			is_found = strcmp(format_procedure(function->oid), signature) == 0 ||
+					   strcmp(format_procedure_qualified(function->oid), signature) == 0;
+	}
+	ReleaseCatCacheList(candidates);
+	return is_found;
+}
+
+/*
  * The name of the function of billing that a line is about; NULL when it is about none. What merely reads like a signature
  * is none: it must be that of a function there is. Within a search_path with schema billing it comes without schema.
  */
 static char *
 function_of_line(char *line)
 {
+	static const char schema[] = "billing.";
 	char *open = strstr(line, LINE_MARK) != NULL ? strchr(line, '(') : NULL;
 	char *close = open != NULL ? strchr(open, ')') : NULL;
 	char *start = open;
 	char *quote = strchr(line, '"');
-	char *signature;
-	Datum function;
+	char *name;
 
-	LOCAL_FCINFO(call, 1);
 	if (close == NULL || (quote != NULL && quote < close))
 		return NULL;
 	while (start > line && is_name_byte(start[-1]))
 		start--;
-	signature = psprintf("%s%.*s", memchr(start, '.', open - start) != NULL ? "" : "billing.",
-						 (int) (close + 1 - start), start);
-	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = CStringGetTextDatum(signature);
-	call->args[0].isnull = false;
-	function = to_regprocedure(call);
-	if (call->isnull || get_func_namespace(DatumGetObjectId(function)) != get_namespace_oid("billing", false))
+	if (strncmp(start, schema, strlen(schema)) == 0)
+		start += strlen(schema);
+	name = pnstrdup(start, open - start);
+	if (!is_signature_of_ours(name, psprintf("%s%.*s", schema, (int) (close + 1 - start), start)))
 		return NULL;
-	return get_func_name(DatumGetObjectId(function));
+	return name;
 }
 
 /* What is under way, a line each, the outermost last; NULL when nothing is. */

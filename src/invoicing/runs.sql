@@ -38,29 +38,29 @@ LANGUAGE plpgsql AS $$
 DECLARE
     total   bigint;
     done    bigint := 0;
-    firsts  text[];
-    lasts   text[];
+    firsts  pg_catalog.text[];
+    lasts   pg_catalog.text[];
     sizes   bigint[];
-    failed  text[] := '{}';
-    outcome text;
+    failed  pg_catalog.text[] := '{}';
+    outcome pg_catalog.text;
 BEGIN
-    SELECT array_agg(b.first_tenant_id), array_agg(b.last_tenant_id), array_agg(b.tenants), coalesce(sum(b.tenants), 0)
+    SELECT pg_catalog.array_agg(b.first_tenant_id), pg_catalog.array_agg(b.last_tenant_id), pg_catalog.array_agg(b.tenants), coalesce(pg_catalog.sum(b.tenants), 0)
       INTO firsts, lasts, sizes, total FROM billing.tenant_batches(batch_tenants) AS b;
-    WHILE cardinality(firsts) > 0 LOOP
+    WHILE pg_catalog.cardinality(firsts) OPERATOR(pg_catalog.>) 0 LOOP
         BEGIN
             outcome := billing.run_batch(day, firsts[1], lasts[1], replay_id, finalize);
-            done := done + sizes[1];
+            done := done OPERATOR(pg_catalog.+) sizes[1];
             RAISE NOTICE 'to %: % of % tenants: %', day, done, total, outcome;
         EXCEPTION WHEN SQLSTATE 'MB415' OR SQLSTATE 'MB416' OR numeric_value_out_of_range THEN
             -- One tenant's figures are beyond what an amount can hold. Halve the range until it is alone, and leave it out.
-            IF sizes[1] = 1 THEN
+            IF sizes[1] OPERATOR(pg_catalog.=) 1 THEN
                 RAISE WARNING 'tenant "%" is left out: %', firsts[1], SQLERRM;
-                failed := failed || firsts[1];
-                done := done + 1;
+                failed := failed OPERATOR(pg_catalog.||) firsts[1];
+                done := done OPERATOR(pg_catalog.+) 1;
             ELSE
-                SELECT array_agg(b.first_tenant_id) || firsts[2:], array_agg(b.last_tenant_id) || lasts[2:], array_agg(b.tenants) || sizes[2:]
+                SELECT pg_catalog.array_agg(b.first_tenant_id) OPERATOR(pg_catalog.||) firsts[2:], pg_catalog.array_agg(b.last_tenant_id) OPERATOR(pg_catalog.||) lasts[2:], pg_catalog.array_agg(b.tenants) OPERATOR(pg_catalog.||) sizes[2:]
                   INTO firsts, lasts, sizes
-                  FROM billing.tenant_batches(((sizes[1] + 1) / 2)::integer, firsts[1], lasts[1]) AS b;
+                  FROM billing.tenant_batches(((sizes[1] OPERATOR(pg_catalog.+) 1) OPERATOR(pg_catalog./) 2)::integer, firsts[1], lasts[1]) AS b;
                 CONTINUE;
             END IF;
         END;
@@ -69,7 +69,7 @@ BEGIN
         lasts := lasts[2:];
         sizes := sizes[2:];
     END LOOP;
-    IF cardinality(failed) > 0 THEN
+    IF pg_catalog.cardinality(failed) OPERATOR(pg_catalog.>) 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'MB416', MESSAGE = pg_catalog.format('%s of %s tenants left out', pg_catalog.cardinality(failed), total),
             DETAIL = pg_catalog.format('Their amounts are out of range: %s.', pg_catalog.array_to_string(failed, ', ')),
             HINT = 'All others are done and committed. Correct their usage, and run again.';
@@ -83,7 +83,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.sync_counts();
     COMMIT;
-    CALL billing.run_batches(coalesce(day, (pg_catalog.now() AT TIME ZONE 'UTC')::date), NULL, false, batch_tenants);
+    CALL billing.run_batches(coalesce(day, (pg_catalog.now() AT TIME ZONE 'UTC')::pg_catalog.date), NULL, false, batch_tenants);
 END
 $$;
 COMMENT ON PROCEDURE billing.run_rating(date, integer) IS
@@ -101,7 +101,7 @@ COMMENT ON FUNCTION billing.ensure_billing_partitions(date) IS 'Internal: makes 
 CREATE PROCEDURE billing.run_invoices(due_by date DEFAULT NULL, finalize boolean DEFAULT false, batch_tenants integer DEFAULT 10000)
 LANGUAGE plpgsql AS $$
 DECLARE
-    bill_to date := coalesce(due_by, (pg_catalog.now() AT TIME ZONE 'UTC')::date);
+    bill_to pg_catalog.date := coalesce(due_by, (pg_catalog.now() AT TIME ZONE 'UTC')::pg_catalog.date);
 BEGIN
     PERFORM billing.sync_counts();
     COMMIT;

@@ -157,21 +157,21 @@ COMMENT ON FUNCTION billing.note_step(jsonb, timestamptz) IS 'Internal: tells of
 CREATE PROCEDURE billing.execute_job(job text, now timestamptz, scheduled boolean, INOUT outcome jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
-    state   jsonb;
+    state   pg_catalog.jsonb;
     more    boolean := true;
-    code    text;
-    message text;
-    detail  text;
+    code    pg_catalog.text;
+    message pg_catalog.text;
+    detail  pg_catalog.text;
 BEGIN
     CALL billing.require_own_transactions();
     state := billing.begin_run(job, now, scheduled);
     COMMIT;
-    WHILE more AND state ? 'run' LOOP
+    WHILE more AND state OPERATOR(pg_catalog.?) 'run' LOOP
         BEGIN
             state := billing.take_step(state, now);
         EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
             GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-            state := billing.fail_step(state, code, pg_catalog.concat_ws('. ', message, nullif(detail, '')));
+            state := billing.fail_step(state, code, pg_catalog.concat_ws('. ', message, CASE WHEN detail OPERATOR(pg_catalog.<>) '' THEN detail END));
         END;
         more := billing.note_step(state, now);
         COMMIT;
@@ -184,13 +184,13 @@ COMMENT ON PROCEDURE billing.execute_job(text, timestamptz, boolean, jsonb) IS '
 CREATE PROCEDURE billing.run_job(job text, now timestamptz DEFAULT now(), scheduled boolean DEFAULT false)
 LANGUAGE plpgsql AS $$
 DECLARE
-    outcome jsonb;
+    outcome pg_catalog.jsonb;
 BEGIN
     CALL billing.execute_job(job, now, scheduled, outcome);
-    IF outcome ? 'held' THEN
-        RAISE NOTICE 'job "%" %', job, outcome ->> 'held';
-    ELSIF outcome ? 'error' THEN
-        RAISE EXCEPTION USING ERRCODE = outcome ->> 'sqlstate', MESSAGE = pg_catalog.format('job "%s" failed', job), DETAIL = outcome ->> 'error',
+    IF outcome OPERATOR(pg_catalog.?) 'held' THEN
+        RAISE NOTICE 'job "%" %', job, outcome OPERATOR(pg_catalog.->>) 'held';
+    ELSIF outcome OPERATOR(pg_catalog.?) 'error' THEN
+        RAISE EXCEPTION USING ERRCODE = outcome OPERATOR(pg_catalog.->>) 'sqlstate', MESSAGE = pg_catalog.format('job "%s" failed', job), DETAIL = outcome OPERATOR(pg_catalog.->>) 'error',
             HINT = 'What it did before is committed; billing.job_runs tells. Run again, it goes on from there.';
     END IF;
 END
@@ -214,20 +214,20 @@ COMMENT ON FUNCTION billing.overdue_jobs(timestamptz) IS 'Internal: the enabled 
 CREATE PROCEDURE billing.run_overdue_jobs(now timestamptz DEFAULT now())
 LANGUAGE plpgsql AS $$
 DECLARE
-    overdue text[];
-    name    text;
-    outcome jsonb;
-    failed  text := '';
+    overdue pg_catalog.text[];
+    name    pg_catalog.text;
+    outcome pg_catalog.jsonb;
+    failed  pg_catalog.text := '';
 BEGIN
     CALL billing.require_own_transactions();
     PERFORM billing.require_installed();
     overdue := billing.overdue_jobs(now);
     FOREACH name IN ARRAY overdue LOOP
         CALL billing.execute_job(name, now, true, outcome);
-        IF outcome ? 'error' THEN
-            RAISE WARNING 'job "%" failed: %', name, outcome ->> 'error' USING ERRCODE = outcome ->> 'sqlstate';
+        IF outcome OPERATOR(pg_catalog.?) 'error' THEN
+            RAISE WARNING 'job "%" failed: %', name, outcome OPERATOR(pg_catalog.->>) 'error' USING ERRCODE = outcome OPERATOR(pg_catalog.->>) 'sqlstate';
         ELSE
-            RAISE NOTICE 'job "%" %', name, coalesce(outcome ->> 'held', 'done');
+            RAISE NOTICE 'job "%" %', name, coalesce(outcome OPERATOR(pg_catalog.->>) 'held', 'done');
         END IF;
     END LOOP;
 END

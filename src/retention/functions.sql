@@ -42,10 +42,10 @@ COMMENT ON FUNCTION billing.make_retention_bundles(date, integer) IS 'Makes evid
 CREATE PROCEDURE billing.apply_retention(today date DEFAULT (now() AT TIME ZONE 'UTC')::date, INOUT dropped integer DEFAULT 0)
 LANGUAGE plpgsql AS $$
 DECLARE
-    tables  text[];
-    months  date[];
+    tables  pg_catalog.text[];
+    months  pg_catalog.date[];
     before  integer;
-    outcome text;
+    outcome pg_catalog.text;
 BEGIN
     dropped := 0;
     LOOP -- again after something went: daily counts wait for usage

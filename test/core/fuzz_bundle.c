@@ -6,6 +6,9 @@
 #include "../../src/verify/main.c"
 #undef main
 
+#include "verify/counts.h"
+#include "verify/invoice.h"
+
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern int LLVMFuzzerInitialize(int *count, char ***words);
 
