@@ -5,10 +5,10 @@ CREATE OR REPLACE VIEW billing.health WITH (security_invoker = true) AS
 SELECT h.stage, h.status, h.backlog, h.oldest_seconds, h.failures, h.is_running, h.is_scheduled,
        h.last_success_at, h.last_success_seconds, h.last_failure_at, h.last_error
   FROM billing.health_at(now()) AS h;
-COMMENT ON VIEW   billing.health IS 'How each stage does: a row for each job, one for usage set aside, and one for each check of the last verification. Milliseconds to read; for monitoring, see doc/health.md.';
-COMMENT ON COLUMN billing.health.stage IS 'A job, or set_aside, replay_mismatches, integrity_problems, log_problems.';
+COMMENT ON VIEW   billing.health IS 'How each stage does: a row for each job, one each for usage set aside and coverage not synced, and one for each check of the last verification. Milliseconds to read; for monitoring, see doc/health.md.';
+COMMENT ON COLUMN billing.health.stage IS 'A job, or set_aside, coverage, replay_mismatches, coverage_mismatches, integrity_problems, log_problems.';
 COMMENT ON COLUMN billing.health.status IS 'ok; behind: something waits that should not; late: missed twice over, or never done; failing: the last runs failed, or a check found problems; disabled.';
-COMMENT ON COLUMN billing.health.backlog IS 'What waits, counted up to 10,000. count_sync: usage rows; rating: count windows; sealing: rows of the log; invoice_run: drafts that it should have finalized a day ago; renewals: subscriptions; partitions: missing ones of this month and the next; escalation: disputes past their time; checks: problems found.';
+COMMENT ON COLUMN billing.health.backlog IS 'What waits, counted up to 10,000. count_sync: usage rows; rating: count windows; sealing: rows of the log; invoice_run: drafts that it should have finalized a day ago; renewals: subscriptions; partitions: missing ones of this month and the next; coverage: coverage events, enrollments, claim events and policies not synced; escalation: claims in dispute past their time; checks: problems found.';
 COMMENT ON COLUMN billing.health.oldest_seconds IS 'Age of the oldest of them; 0 when nothing waits.';
 COMMENT ON COLUMN billing.health.failures IS 'Runs that failed since the last success.';
 COMMENT ON COLUMN billing.health.is_running IS 'Whether a run is under way, or broke off and is not marked yet.';

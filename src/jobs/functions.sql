@@ -202,7 +202,7 @@ CREATE FUNCTION billing.overdue_jobs(now timestamptz) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(j.job ORDER BY j.position), '{}')
       FROM billing.jobs j
-     WHERE j.enabled AND (j.needs IS NULL OR to_regprocedure(j.needs) IS NOT NULL)
+     WHERE j.enabled
        AND (j.failures = 0 AND coalesce(j.done_to, '-infinity') < overdue_jobs.now - j.overdue_after
             OR j.failures > 0 AND j.retry_at <= overdue_jobs.now
             -- A run that is not marked yet: when its session is gone, the start finds out.

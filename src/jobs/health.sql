@@ -62,23 +62,42 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
 $$;
 COMMENT ON FUNCTION billing.calendar_backlog(timestamptz) IS 'Internal: partitions missing for this month and the next, subscriptions due for renewal, and drafts that the job should have finalized a day ago.';
 
-CREATE FUNCTION billing.dispute_backlog(now timestamptz) RETURNS TABLE (stage text, backlog bigint, oldest timestamptz)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF to_regclass('billing.coverage_disputes') IS NOT NULL THEN
-        RETURN QUERY EXECUTE $q$
-            SELECT 'escalation', count(*), min(d.due_at)
-              FROM (SELECT due_at FROM billing.coverage_disputes WHERE due_at <= $1 LIMIT 10000) AS d $q$ USING now;
-    END IF;
-END
+CREATE FUNCTION billing.coverage_backlog(now timestamptz) RETURNS TABLE (stage text, backlog bigint, oldest timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    WITH edge AS MATERIALIZED (
+        SELECT coalesce(pg_snapshot_xmax(w.snapshot), '0') AS xmax, ARRAY(SELECT pg_snapshot_xip(w.snapshot)) AS waiting
+          FROM (SELECT true) AS one
+          LEFT JOIN (SELECT c.snapshot FROM billing.coverage_windows c ORDER BY c.window_no DESC LIMIT 1) AS w ON true
+    )
+    SELECT 'coverage', least(count(*), 10000), min(u.at)
+      FROM ((SELECT t.created_at AS at FROM billing.device_coverage_ledger t WHERE t.log_xid >= (SELECT e.xmax FROM edge e) ORDER BY t.log_xid LIMIT 10000)
+            UNION ALL
+            (SELECT t.created_at FROM billing.device_coverage_ledger t WHERE t.log_xid = ANY (ARRAY(SELECT unnest(e.waiting) FROM edge e)) LIMIT 10000)
+            UNION ALL
+            (SELECT t.recorded_at FROM billing.enrollments t WHERE t.log_xid >= (SELECT e.xmax FROM edge e) ORDER BY t.log_xid LIMIT 10000)
+            UNION ALL
+            (SELECT t.recorded_at FROM billing.enrollments t WHERE t.log_xid = ANY (ARRAY(SELECT unnest(e.waiting) FROM edge e)) LIMIT 10000)
+            UNION ALL
+            (SELECT t.occurred_at FROM billing.identity_claim_events t WHERE t.log_xid >= (SELECT e.xmax FROM edge e) ORDER BY t.log_xid LIMIT 10000)
+            UNION ALL
+            (SELECT t.occurred_at FROM billing.identity_claim_events t WHERE t.log_xid = ANY (ARRAY(SELECT unnest(e.waiting) FROM edge e)) LIMIT 10000)
+            UNION ALL
+            (SELECT t.recorded_at FROM billing.coverage_policies t WHERE t.log_xid >= (SELECT e.xmax FROM edge e) ORDER BY t.log_xid LIMIT 10000)
+            UNION ALL
+            (SELECT t.recorded_at FROM billing.coverage_policies t WHERE t.log_xid = ANY (ARRAY(SELECT unnest(e.waiting) FROM edge e)) LIMIT 10000)) AS u
+    UNION ALL
+    -- An SLA is an hour at least: of the disputes that old, the oldest.
+    SELECT 'escalation', count(*), min(d.due_at)
+      FROM (SELECT * FROM billing.coverage_disputes c WHERE c.disputed_at <= coverage_backlog.now - interval '1 hour' ORDER BY c.disputed_at LIMIT 10000) AS d
+     WHERE d.due_at <= coverage_backlog.now
 $$;
-COMMENT ON FUNCTION billing.dispute_backlog(timestamptz) IS 'Internal: disputes of identity past their time.';
+COMMENT ON FUNCTION billing.coverage_backlog(timestamptz) IS 'Internal: what coverage sync has not taken, and claims in dispute past their time, of the 10,000 oldest.';
 
 CREATE FUNCTION billing.check_backlog() RETURNS TABLE (stage text, backlog bigint, checked_at timestamptz, done_to timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.name, (j.result ->> c.name)::bigint, j.last_success_at, j.done_to
       FROM billing.jobs j
-     CROSS JOIN (VALUES ('replay_mismatches'), ('integrity_problems'), ('log_problems')) AS c (name)
+     CROSS JOIN (VALUES ('replay_mismatches'), ('coverage_mismatches'), ('integrity_problems'), ('log_problems')) AS c (name)
      WHERE j.job = 'verification' AND j.result ? c.name
 $$;
 COMMENT ON FUNCTION billing.check_backlog() IS 'Internal: what the last verification found, by kind.';
@@ -91,7 +110,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
         SELECT * FROM billing.usage_backlog()
         UNION ALL SELECT * FROM billing.log_backlog()
         UNION ALL SELECT * FROM billing.calendar_backlog(now)
-        UNION ALL SELECT * FROM billing.dispute_backlog(now)
+        UNION ALL SELECT * FROM billing.coverage_backlog(now)
     )
     SELECT j.job, CASE WHEN NOT j.enabled THEN 'disabled'
                        WHEN j.failures > 0 THEN 'failing'
@@ -104,11 +123,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
       FROM billing.jobs j
       LEFT JOIN waiting w ON w.stage = j.job
       LEFT JOIN billing.job_runs r ON r.run_id = j.last_run
-     WHERE j.needs IS NULL OR to_regprocedure(j.needs) IS NOT NULL
     UNION ALL
     SELECT w.stage, CASE WHEN w.backlog > 0 THEN 'behind' ELSE 'ok' END, w.backlog,
            coalesce(greatest(0, extract(epoch FROM health_at.now - w.oldest)::bigint), 0), 0, false, NULL, NULL, NULL, NULL, NULL
       FROM waiting w WHERE w.stage = 'set_aside'
+    UNION ALL
+    -- Synced by count_sync, so behind when that should have taken it long ago.
+    SELECT w.stage, CASE WHEN w.oldest < health_at.now - 2 * j.overdue_after THEN 'behind' ELSE 'ok' END, w.backlog,
+           coalesce(greatest(0, extract(epoch FROM health_at.now - w.oldest)::bigint), 0), 0, false, NULL, NULL, NULL, NULL, NULL
+      FROM waiting w
+      JOIN billing.jobs j ON j.job = 'count_sync'
+     WHERE w.stage = 'coverage'
     UNION ALL
     SELECT c.stage, CASE WHEN c.backlog > 0 THEN 'failing' ELSE 'ok' END, c.backlog, 0, 0, false, NULL, c.checked_at,
            extract(epoch FROM health_at.now - c.done_to)::bigint, NULL, NULL

@@ -62,7 +62,7 @@ BEGIN
     CALL billing.run_job('verification', now);
 END
 $$;
-COMMENT ON PROCEDURE billing.job_verification(timestamptz) IS 'Replays counts, checks integrity, and verifies the log: billing.run_job(''verification''). Errors: as there.';
+COMMENT ON PROCEDURE billing.job_verification(timestamptz) IS 'Replays counts and coverage, checks integrity, and verifies the log: billing.run_job(''verification''). Errors: as there.';
 
 CREATE PROCEDURE billing.job_retention(now timestamptz DEFAULT now())
 LANGUAGE plpgsql AS $$

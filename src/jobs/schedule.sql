@@ -12,7 +12,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT billing.cron_name(database, c.job), c.schedule, c.command
       FROM (SELECT j.position, j.job, j.schedule, format('CALL billing.run_job(%L, scheduled => true)', j.job) AS command
               FROM billing.jobs j
-             WHERE j.enabled AND (j.needs IS NULL OR to_regprocedure(j.needs) IS NOT NULL)
+             WHERE j.enabled
             UNION ALL VALUES (0, 'overdue', '* * * * *', 'CALL billing.run_overdue_jobs()')) AS c
      ORDER BY c.position
 $$;

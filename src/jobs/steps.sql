@@ -178,9 +178,11 @@ COMMENT ON FUNCTION billing.step_check(text, text) IS 'Internal: the number of p
 
 CREATE FUNCTION billing.step_replay(state jsonb, now timestamptz) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.step_check('replay_mismatches', 'SELECT * FROM billing.replay_count_sync()')
+    SELECT jsonb_build_object('progress', concat_ws('; ', c.found ->> 'progress', d.found ->> 'progress'), 'result', c.found -> 'result' || (d.found -> 'result'))
+      FROM billing.step_check('replay_mismatches', 'SELECT * FROM billing.replay_count_sync()') AS c (found)
+     CROSS JOIN billing.step_check('coverage_mismatches', 'SELECT * FROM billing.replay_coverage()') AS d (found)
 $$;
-COMMENT ON FUNCTION billing.step_replay(jsonb, timestamptz) IS 'Internal: billing.replay_count_sync().';
+COMMENT ON FUNCTION billing.step_replay(jsonb, timestamptz) IS 'Internal: billing.replay_count_sync() and billing.replay_coverage().';
 
 CREATE FUNCTION billing.step_integrity(state jsonb, now timestamptz) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -195,36 +197,26 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION billing.step_log(jsonb, timestamptz) IS 'Internal: billing.verify_log(), unless the option verify_log is off.';
 
--- Functions of modules that need not be there. One value is what it did; several rows are counted.
-CREATE FUNCTION billing.step_call(signature text, argument anyelement) RETURNS jsonb
+CREATE FUNCTION billing.step_coverage(state jsonb, now timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    called regprocedure := to_regprocedure(signature);
-    answers bigint;
-    answer  jsonb;
-    done    bigint;
+    synced record;
 BEGIN
-    IF called IS NULL THEN
-        RETURN jsonb_build_object('progress', format('there is no %s', signature));
-    END IF;
-    EXECUTE format('SELECT count(*), min(to_jsonb(f)::text)::jsonb FROM %s($1) AS f', split_part(called::text, '(', 1)) INTO answers, answer USING argument;
-    done := CASE WHEN answers = 1 AND jsonb_typeof(answer) = 'number' THEN answer::numeric::bigint
-                 WHEN answers = 1 THEN coalesce((answer ->> 'usage_rows')::bigint, 0) ELSE answers END;
-    RETURN jsonb_build_object('rows', done, 'progress', format('%s: %s', called::regproc, CASE WHEN answers = 1 THEN answer ELSE to_jsonb(answers) END));
+    -- Through yesterday: today is not over.
+    SELECT * INTO synced FROM billing.sync_coverage(billing.utc_day(now) - 1);
+    RETURN jsonb_build_object('rows', synced.usage_rows, 'progress', format('window %s through %s: %s days changed, %s usage rows written',
+                                                                            synced.window_no, synced.synced_through, synced.days_changed, synced.usage_rows));
 END
 $$;
-COMMENT ON FUNCTION billing.step_call(text, anyelement) IS 'Internal: calls a function with one argument, when there is one.';
-
-CREATE FUNCTION billing.step_coverage(state jsonb, now timestamptz) RETURNS jsonb
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    -- Through yesterday: today is not over.
-    SELECT billing.step_call('billing.sync_coverage(date)', billing.utc_day(now) - 1)
-$$;
-COMMENT ON FUNCTION billing.step_coverage(jsonb, timestamptz) IS 'Internal: billing.sync_coverage().';
+COMMENT ON FUNCTION billing.step_coverage(jsonb, timestamptz) IS 'Internal: billing.sync_coverage(), the first in its transaction.';
 
 CREATE FUNCTION billing.step_escalation(state jsonb, now timestamptz) RETURNS jsonb
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.step_call('billing.escalate_disputes(timestamp with time zone)', now)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    escalated integer := billing.escalate_disputes(now);
+BEGIN
+    RETURN jsonb_build_object('rows', escalated, 'progress', format('%s claims in dispute are newly past their time', escalated));
+END
 $$;
 COMMENT ON FUNCTION billing.step_escalation(jsonb, timestamptz) IS 'Internal: billing.escalate_disputes().';
 
@@ -232,12 +224,9 @@ COMMENT ON FUNCTION billing.step_escalation(jsonb, timestamptz) IS 'Internal: bi
 CREATE FUNCTION billing.step_bundles(state jsonb, now timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    made integer := 0;
+    made integer;
 BEGIN
-    IF to_regprocedure('billing.make_retention_bundles(date, integer)') IS NULL THEN
-        RETURN '{}';
-    END IF;
-    EXECUTE 'SELECT billing.make_retention_bundles($1, 1000)' INTO made USING billing.utc_day(now);
+    made := billing.make_retention_bundles(billing.utc_day(now), 1000);
     RETURN jsonb_build_object('rows', made, 'again', made >= 1000, 'progress', format('%s bundles made', made));
 EXCEPTION WHEN SQLSTATE 'MB454' THEN
     RETURN jsonb_build_object('progress', format('bundles wait for a seal: %s', SQLERRM));
@@ -254,21 +243,17 @@ DECLARE
     piece   jsonb;
     outcome text;
 BEGIN
-    IF to_regprocedure('billing.drop_month(text, date, date)') IS NULL THEN
-        RETURN jsonb_build_object('progress', 'there is no retention');
-    END IF;
     IF queue IS NULL OR jsonb_array_length(queue) = 0 THEN
-        EXECUTE $q$ SELECT coalesce(jsonb_agg(jsonb_build_object('table', p.table_name, 'month', p.month) ORDER BY p.month, p.table_name), '[]')
-                      FROM billing.retention_plan($1) AS p
-                     WHERE p.decision = 'drop' AND NOT $2 @> jsonb_build_array(jsonb_build_object('table', p.table_name, 'month', p.month)) $q$
-           INTO queue USING billing.utc_day(now), skipped;
+        SELECT coalesce(jsonb_agg(jsonb_build_object('table', p.table_name, 'month', p.month) ORDER BY p.month, p.table_name), '[]') INTO queue
+          FROM billing.retention_plan(billing.utc_day(now)) AS p
+         WHERE p.decision = 'drop' AND NOT skipped @> jsonb_build_array(jsonb_build_object('table', p.table_name, 'month', p.month));
     END IF;
     IF jsonb_array_length(queue) = 0 THEN
         RETURN jsonb_build_object('progress', format('nothing else is to go; %s months in use stay', jsonb_array_length(skipped)));
     END IF;
     piece := queue -> 0;
     BEGIN
-        EXECUTE 'SELECT billing.drop_month($1, $2, $3)' INTO outcome USING piece ->> 'table', (piece ->> 'month')::date, billing.utc_day(now);
+        outcome := billing.drop_month(piece ->> 'table', (piece ->> 'month')::date, billing.utc_day(now));
     EXCEPTION WHEN OTHERS THEN
         -- In use, or a gate or a hold closed since the plan was made; anything else has failed.
         IF SQLSTATE !~ '^(55P03|40P01|MB46[01])$' THEN
@@ -284,7 +269,11 @@ $$;
 COMMENT ON FUNCTION billing.step_retention(jsonb, timestamptz) IS 'Internal: drops the next month of billing.retention_plan(); one that is in use is left for the next run.';
 
 CREATE FUNCTION billing.step_personal_data(state jsonb, now timestamptz) RETURNS jsonb
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT billing.step_call('billing.purge_subjects(date)', billing.utc_day(now))
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    purged integer := billing.purge_subjects(billing.utc_day(now));
+BEGIN
+    RETURN jsonb_build_object('rows', purged, 'progress', format('%s subjects purged', purged));
+END
 $$;
 COMMENT ON FUNCTION billing.step_personal_data(jsonb, timestamptz) IS 'Internal: billing.purge_subjects().';

@@ -6,7 +6,6 @@ CREATE TABLE billing.jobs (
     description     text        NOT NULL,
     steps           text[]      NOT NULL CHECK (cardinality(steps) > 0),
     goes_on         boolean     NOT NULL,
-    needs           text,
     schedule        text        NOT NULL,
     enabled         boolean     NOT NULL DEFAULT true,
     overdue_after   interval    NOT NULL CHECK (overdue_after > interval '0'),
@@ -29,7 +28,6 @@ COMMENT ON COLUMN billing.jobs.position IS 'The order in which overdue jobs are 
 COMMENT ON COLUMN billing.jobs.description IS 'What it does.';
 COMMENT ON COLUMN billing.jobs.steps IS 'What it consists of: each is billing.step_<name>(), in transactions of its own.';
 COMMENT ON COLUMN billing.jobs.goes_on IS 'Whether later steps are done after one failed; the run has failed all the same.';
-COMMENT ON COLUMN billing.jobs.needs IS 'A function without which there is nothing to do, NULL for none. Without it the job is not scheduled.';
 COMMENT ON COLUMN billing.jobs.schedule IS 'When, as cron says it: minute, hour, day of month, month, day of week; in GMT unless cron.timezone says otherwise.';
 COMMENT ON COLUMN billing.jobs.enabled IS 'Whether the schedule runs it. By hand it always can be.';
 COMMENT ON COLUMN billing.jobs.overdue_after IS 'When the last success is this far back, it was missed, and is run between its times.';
@@ -89,19 +87,19 @@ COMMENT ON COLUMN billing.job_runs.backend_pid IS 'Process of the session.';
 COMMENT ON COLUMN billing.job_runs.backend_started_at IS 'When that session began: with the process id it names one session.';
 COMMENT ON COLUMN billing.job_runs.query_started_at IS 'When the call began: a session that is at another one has left this.';
 
-INSERT INTO billing.jobs (position, job, schedule, overdue_after, retry_after, steps, goes_on, needs, options, description) VALUES
-    (1, 'partitions', '5 0 * * *', '25 hours', '10 minutes', '{partitions,old_runs}', true, NULL, '{"months_ahead":3,"keep_runs_days":90}',
+INSERT INTO billing.jobs (position, job, schedule, overdue_after, retry_after, steps, goes_on, options, description) VALUES
+    (1, 'partitions', '5 0 * * *', '25 hours', '10 minutes', '{partitions,old_runs}', true, '{"months_ahead":3,"keep_runs_days":90}',
      'Makes the partitions of the months to come; removes the records of old runs.'),
-    (2, 'renewals', '10 0 * * *', '25 hours', '10 minutes', '{renewals}', false, NULL, '{}', 'Renews subscriptions, or raises their notice.'),
-    (3, 'count_sync', '*/5 * * * *', '15 minutes', '1 minute', '{accrual,coverage,counts}', true, NULL, '{}',
+    (2, 'renewals', '10 0 * * *', '25 hours', '10 minutes', '{renewals}', false, '{}', 'Renews subscriptions, or raises their notice.'),
+    (3, 'count_sync', '*/5 * * * *', '15 minutes', '1 minute', '{accrual,coverage,counts}', true, '{}',
      'Accrues open allocations up to midnight, syncs coverage, and counts usage.'),
-    (4, 'rating', '17 * * * *', '2 hours', '5 minutes', '{renewals,counts,billing_partitions,rating}', false, NULL, '{"batch_tenants":10000}',
+    (4, 'rating', '17 * * * *', '2 hours', '5 minutes', '{renewals,counts,billing_partitions,rating}', false, '{"batch_tenants":10000}',
      'Rates what was counted and posts the differences.'),
-    (5, 'invoice_run', '20 0 * * *', '25 hours', '10 minutes', '{renewals,counts,billing_partitions,invoices}', false, NULL,
+    (5, 'invoice_run', '20 0 * * *', '25 hours', '10 minutes', '{renewals,counts,billing_partitions,invoices}', false,
      '{"batch_tenants":10000,"finalize":true,"grace_days":1}', 'Bills what is due, and finalizes invoices after their days of grace.'),
-    (6, 'sealing', '*/10 * * * *', '30 minutes', '2 minutes', '{seal}', false, NULL, '{"heartbeat":false}', 'Seals the log of evidence.'),
-    (7, 'escalation', '7 * * * *', '2 hours', '5 minutes', '{escalation}', false, 'billing.escalate_disputes(timestamp with time zone)', '{}', 'Escalates disputes of identity that are past their time.'),
-    (8, 'verification', '40 2 * * *', '25 hours', '1 hour', '{replay,integrity,log}', true, NULL, '{"verify_log":true}',
-     'Replays counts, checks integrity, and verifies the log.'),
-    (9, 'retention', '30 3 * * *', '25 hours', '1 hour', '{bundles,retention}', true, 'billing.drop_month(text, date, date)', '{}', 'Drops what is kept no longer.'),
-    (10, 'personal_data', '50 3 * * *', '25 hours', '1 hour', '{personal_data}', false, 'billing.purge_subjects(date)', '{}', 'Destroys the keys of personal data whose time has passed.');
+    (6, 'sealing', '*/10 * * * *', '30 minutes', '2 minutes', '{seal}', false, '{"heartbeat":false}', 'Seals the log of evidence.'),
+    (7, 'escalation', '7 * * * *', '2 hours', '5 minutes', '{escalation}', false, '{}', 'Escalates disputes of identity that are past their time.'),
+    (8, 'verification', '40 2 * * *', '25 hours', '1 hour', '{replay,integrity,log}', true, '{"verify_log":true}',
+     'Replays counts and coverage, checks integrity, and verifies the log.'),
+    (9, 'retention', '30 3 * * *', '25 hours', '1 hour', '{bundles,retention}', true, '{}', 'Drops what is kept no longer.'),
+    (10, 'personal_data', '50 3 * * *', '25 hours', '1 hour', '{personal_data}', false, '{}', 'Destroys the keys of personal data whose time has passed.');

@@ -62,7 +62,7 @@ for my $database ('postgres', 'app 2')
 		SELECT billing.create_account('acme'), billing.subscribe('acme', plan => 'pro', starts => (now() AT TIME ZONE 'UTC')::date - 40);
 		SELECT billing.record_usage('acme', 'calls', 'one', 7);
 		-- Jobs of modules that have tests of their own stay out of this one.
-		SELECT billing.set_job(job, enabled => false) FROM billing.jobs WHERE needs IS NOT NULL}, $database);
+		SELECT billing.set_job(job, enabled => false) FROM billing.jobs WHERE job IN ('escalation', 'retention', 'personal_data')}, $database);
 }
 
 # What is missing is said, with what to do.
