@@ -113,6 +113,23 @@ SELECT billing.record_usage('huge', 'calls', 'g', -99999999999999, '2028-04-16 1
 CALL billing.run_overdue_jobs('2028-04-17 00:15Z');
 SELECT status, failures, last_error FROM billing.health_at('2028-04-17 00:16Z') WHERE stage = 'rating';
 
+-- Coverage: a device that nobody covers needs no meter. A covered one does: without it usage is counted all the same, the run has
+-- failed, and health shows what waits. With the meter the next run makes up for it.
+SELECT billing.register_device('t1', 'd1', enrolled_from => '2028-04-10'), billing.record_usage('t1', 'calls', 'i', 1, '2028-04-16 13:00Z');
+CALL billing.run_job('count_sync', '2028-04-17 00:16Z');
+SELECT job, status, tx, sqlstate, what FROM runs OFFSET (SELECT count(*) - 1 FROM runs);
+SELECT billing.cover_device('t1', 'd1', 'c1', '2028-04-11', '2028-04-15'), billing.record_usage('t1', 'calls', 'j', 1, '2028-04-16 13:00Z');
+CALL billing.run_job('count_sync', '2028-04-17 00:16Z');
+\echo :LAST_ERROR_SQLSTATE
+SELECT job, status, tx, rows, sqlstate, what FROM runs OFFSET (SELECT count(*) - 1 FROM runs);
+SELECT stage, status, backlog, failures, last_error FROM billing.health_at('2028-04-17 00:16Z') WHERE stage IN ('count_sync', 'coverage') ORDER BY stage;
+SELECT billing.create_meter('covered_devices', unit => 'device-day', dimensions => '{plan,device_type}') IS NOT NULL AS meter;
+CALL billing.run_job('count_sync', '2028-04-17 00:17Z');
+SELECT job, status, tx, rows, sqlstate FROM runs OFFSET (SELECT count(*) - 1 FROM runs);
+SELECT stage, status, backlog, failures FROM billing.health_at('2028-04-17 00:17Z') WHERE stage IN ('count_sync', 'coverage') ORDER BY stage;
+SELECT count(*) AS days, sum(quantity) AS devices FROM billing.daily_counts WHERE meter_id = 'covered_devices';
+SELECT * FROM billing.replay_coverage();
+
 -- A run whose session is gone is marked by the next start. One step fails, the job goes on or not, as it says.
 UPDATE billing.jobs SET last_run = '00000000-0000-7000-8000-000000000001' WHERE job = 'count_sync';
 INSERT INTO billing.job_runs (run_id, job, as_of, is_scheduled, started_at, run_by, backend_pid, backend_started_at)
