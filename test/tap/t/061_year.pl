@@ -160,7 +160,7 @@ is($node->safe_psql('postgres', 'SELECT * FROM billing.check_integrity()'), '', 
 is($node->safe_psql('postgres', 'SELECT * FROM billing.replay_count_sync()'), '', 'replay');
 is($node->safe_psql('postgres', 'SELECT * FROM billing.verify_log()'), '', 'the log');
 is($node->safe_psql('postgres', q{SELECT stage, backlog FROM billing.health_at('2029-02-12 23:31Z') WHERE stage LIKE '%\_%s' AND stage ~ 'mismatch|problem' ORDER BY 1}),
-	"integrity_problems|0\nlog_problems|0\nreplay_mismatches|0", 'and so says the verification job');
+	"coverage_mismatches|0\nintegrity_problems|0\nlog_problems|0\nreplay_mismatches|0", 'and so says the verification job');
 is($node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status <> 'succeeded'), count(*) >= } . $runs . q{ FROM billing.job_runs}), '0|t', 'no run failed');
 
 done_testing();
