@@ -129,7 +129,8 @@ wait_for(q{SELECT EXISTS (SELECT FROM billing.job_runs WHERE job = 'count_sync' 
 wait_for(q{SELECT failures > 0 FROM billing.jobs WHERE job = 'rating'}, 'rating fails');
 like(sql(q{SELECT sqlstate, status, error FROM billing.job_runs WHERE job = 'rating' ORDER BY started_at DESC LIMIT 1}), qr/^MB400\|failed\|rating: a batch of 0 tenants is none/, 'the error is kept');
 like(sql(q{SELECT status, failures > 0, last_error, last_failure_at IS NOT NULL FROM billing.health WHERE stage = 'rating'}), qr/^failing\|t\|MB400: rating: a batch of 0 tenants is none\|t/, 'and shows in health');
-is(sql(q{SELECT rows_done, transactions FROM billing.job_runs WHERE job = 'rating' ORDER BY started_at DESC LIMIT 1}), '0|4', 'what it did before stays done');
+# Both waited for the stage, and whichever had it first counted the event.
+like(sql(q{SELECT rows_done, transactions FROM billing.job_runs WHERE job = 'rating' ORDER BY started_at DESC LIMIT 1}), qr/^[01]\|4$/, 'what it did before stays done');
 
 # A run that breaks off with the server, a job whose only minute passes while it is down, and a failure that can now be made good.
 sql(q{SELECT billing.set_job('rating', options => '{"batch_tenants":100}'); UPDATE billing.jobs SET overdue_after = '5 seconds' WHERE job = 'invoice_run'});
