@@ -59,6 +59,7 @@ soak:
 	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh
 bench:
 	@test/install.sh
+	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench
 	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
