@@ -59,6 +59,7 @@ soak:
 	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh
 bench:
 	@test/install.sh
+	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench
 	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh
 	@test/cluster.sh --durable billing_bench test/bench/access.sh
 fuzz:

@@ -1,0 +1,195 @@
+"""The stages that are measured, each beside its floor: what plain PostgreSQL must do anyway on the same rows."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+EVENT_COLUMNS = "tenant_id, meter_id, event_id, occurred_at, quantity"
+TENANTS = 200
+
+# Same columns as ours, and where the stage says so the same unique index; none of what count sync and the log need.
+FLOOR_USAGE = """
+CREATE TABLE floor_usage (
+    tenant_id text COLLATE "C" NOT NULL, meter_id text COLLATE "C" NOT NULL, event_id text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL DEFAULT 'main', occurred_at timestamptz NOT NULL,
+    usage_day date NOT NULL GENERATED ALWAYS AS ((occurred_at AT TIME ZONE 'UTC')::date) STORED, quantity numeric NOT NULL,
+    dimensions jsonb NOT NULL DEFAULT '{}', attribution jsonb, correlation_id text, corrects_event_id text COLLATE "C",
+    recorded_at timestamptz NOT NULL DEFAULT now());
+CREATE UNIQUE INDEX ON floor_usage (usage_day, tenant_id, meter_id, event_id);
+"""
+
+CATALOGUE = """
+SELECT billing.ensure_partitions('2026-01-01', '2028-01-01');
+SELECT billing.create_meter('requests', unit => 'request'), billing.create_meter('tokens', unit => 'token');
+SELECT billing.create_plan('pro', currency => 'EUR'), billing.add_charge('pro', 'base', price => '{"model":"flat","amount":"49"}'),
+    billing.add_charge('pro', 'requests', meter => 'requests',
+        price => '{"model":"graduated","tiers":[{"up_to":"10","unit":"0"},{"up_to":null,"unit":"0.002"}]}'),
+    billing.add_charge('pro', 'tokens', meter => 'tokens', price => '{"model":"unit","unit":"15","per":"1000"}'), billing.publish_plan('pro');
+"""
+
+
+def customers(tenants):
+    """Accounts with a subscription each, made by the public calls."""
+    return f"""
+SELECT billing.create_account('t' || n) FROM generate_series(1, {tenants}) AS n;
+SELECT billing.subscribe('t' || n, plan => 'pro', starts => '2026-01-01') FROM generate_series(1, {tenants}) AS n;
+"""
+
+
+def events(rows, part, tenants=TENANTS):
+    """New events of January 2026, in nearly ascending order of time, as they arrive."""
+    return f"""SELECT 't' || 1 + n % {tenants}, CASE n % 2 WHEN 0 THEN 'requests' ELSE 'tokens' END, 'event-{part}-' || n,
+       timestamptz '2026-01-01 00:00:00Z' + n * (interval '31 days' / {rows + 1}), 1 + n % 7 FROM generate_series(1, {rows}) AS n"""
+
+
+@dataclass
+class Side:
+    """Statements that are timed; those that go before them are not."""
+
+    timed: str
+    before: str = ""
+    as_script: bool = False  # many statements, a transaction each
+    clients: int = 0  # by pgbench, and then transactions a second
+
+
+@dataclass
+class Stage:
+    name: str
+    floor_name: str
+    aim: float
+    unit: str  # ms: ours / floor; tps: ours / floor, where more is better
+    rows: Callable[[int], int]
+    setup: Callable[[int], str]
+    floor: Callable[[int, int], Side]
+    ours: Callable[[int, int], Side]
+    fresh_rounds: bool = False  # each round in a copy of the database as set up
+
+
+def copy_side(table):
+    def side(rows, part):
+        file = f"/usage-{part}"
+        return Side(timed=f"\\copy {table} ({EVENT_COLUMNS}) from '@home@{file}'",
+                    before=f"\\copy ({events(rows, part)}) to '@home@{file}'".replace("\n", " "))
+    return side
+
+
+def array_statements(rows, part, statement):
+    """Statements of 1,000 events each, as an application writes them: with literals."""
+    lines = []
+    for first in range(0, rows, 1000):
+        batch = [(f"t{1 + n % TENANTS}", "requests", f"{part}-{n}", f"2026-01-{1 + n * 31 // rows:02} 12:00Z", 1 + n % 7)
+                 for n in range(first, min(first + 1000, rows))]
+        lines.append(statement(batch))
+    return Side(timed="\n".join(lines), as_script=True)
+
+
+def insert_statement(batch):
+    values = ",".join(f"('{t}','{m}','{e}','{at}',{q})" for t, m, e, at, q in batch)
+    return f"INSERT INTO floor_usage ({EVENT_COLUMNS}) VALUES {values} ON CONFLICT DO NOTHING;"
+
+
+def record_statement(batch):
+    tenant, meter, event, at, quantity = (",".join(f'"{value}"' for value in column) for column in zip(*batch))
+    return f"SELECT billing.record_usage_arrays('{{{tenant}}}', '{{{meter}}}', '{{{event}}}', '{{{quantity}}}', '{{{at}}}');"
+
+
+SINGLE_FLOOR = f"""\\set n random(1, 1000000000)
+INSERT INTO floor_usage ({EVENT_COLUMNS}) VALUES ('t1', 'requests', gen_random_uuid()::text, '2026-01-15 12:00Z', 1) ON CONFLICT DO NOTHING;
+"""
+SINGLE_OURS = """SELECT billing.record_usage('t1', 'requests', gen_random_uuid()::text, 1, '2026-01-15 12:00Z');
+"""
+
+
+def sync_setup(_rows):
+    return CATALOGUE + customers(TENANTS) + """
+CREATE TABLE floor_counts (LIKE billing.daily_counts INCLUDING ALL);
+"""
+
+
+def load_usage(rows, part):
+    return f"INSERT INTO billing.usage_records ({EVENT_COLUMNS}) {events(rows, part)};"
+
+
+def sync_floor(rows, part):
+    """Grouping the rows of this round alone: they are found by their transaction, as ours are."""
+    return Side(before=load_usage(rows, part) + "\nVACUUM (ANALYZE) billing.usage_records;\nTRUNCATE floor_counts;\nCHECKPOINT;",
+                timed=f"""INSERT INTO floor_counts (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
+SELECT usage_day, tenant_id, account_id, meter_id, dimensions, sum(quantity), count(*), max(occurred_at), {part + 1}
+  FROM billing.usage_records WHERE log_xid = (SELECT max(log_xid) FROM billing.usage_records) GROUP BY 1, 2, 3, 4, 5;""")
+
+
+def batch_setup(tenants):
+    """A month of counts for each tenant and meter. The first rating fills what its floor then copies."""
+    return CATALOGUE + customers(tenants) + f"""
+INSERT INTO billing.usage_records ({EVENT_COLUMNS})
+SELECT 't' || t, m, 'e' || d, timestamptz '2026-01-01 12:00Z' + d * interval '3 days', 10 + t % 7
+  FROM generate_series(1, {tenants}) AS t, unnest('{{requests,tokens}}'::text[]) AS m, generate_series(0, 9) AS d ORDER BY 4;
+SELECT billing.sync_counts();
+ANALYZE;
+"""
+
+
+def copies(tables):
+    """What the stage wrote, copied into a table with the same indexes: the floor of writing it."""
+    return "".join(f"CREATE TABLE floor_{t} (LIKE billing.{t} INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING CONSTRAINTS); "
+                   f"CREATE TABLE source_{t} AS SELECT * FROM billing.{t}; " for t in tables)
+
+
+def write_copies(tables):
+    return "".join(f"INSERT INTO floor_{t} SELECT * FROM source_{t}; " for t in tables)
+
+
+def batch_stage(name, floor_name, tables, before, call):
+    """Ours goes first in each round: the floor writes again what it wrote."""
+    return Stage(
+        name=name, floor_name=floor_name, aim=2, unit="ms", rows=lambda scale: 1000 * scale, setup=batch_setup, fresh_rounds=True,
+        ours=lambda _n, _part: Side(before=before + "VACUUM ANALYZE; CHECKPOINT;", timed=call),
+        floor=lambda _n, _part: Side(before=copies(tables) + "CHECKPOINT;", timed=f"BEGIN; {write_copies(tables)} COMMIT;"))
+
+
+FLOOR_ENTRIES = "CREATE TABLE floor_entries (LIKE billing.ledger_entries INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING CONSTRAINTS);"
+INSERT_ENTRY = """INSERT INTO floor_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
+VALUES (current_date, @tenant@, gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', 100, 'EUR', 'hand', '00000000-0000-0000-0000-000000000001');
+"""
+
+
+def posting_stage(name, tenant):
+    return Stage(
+        name=name, floor_name="the same single-row INSERT by 8 clients", aim=0.9, unit="tps", rows=lambda _scale: 1,
+        setup=lambda _n: CATALOGUE + customers(TENANTS) + FLOOR_ENTRIES
+        + "SELECT billing.ensure_partitions(current_date, current_date + 1);",
+        floor=lambda _n, _part: Side(timed="\\set n random(1, 200)\n" + INSERT_ENTRY.replace("\n", " ", 1).replace("@tenant@", tenant), clients=8),
+        ours=lambda _n, _part: Side(timed=f"\\set n random(1, 200)\nSELECT billing.post_entry({tenant}, 'payment', 100, 'EUR');\n", clients=8))
+
+
+def balance_setup(entries):
+    """One tenant with all the entries, one with 1,000."""
+    return CATALOGUE + customers(2) + f"""
+INSERT INTO billing.ledger_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
+SELECT date '2026-01-01' + n % 365, CASE WHEN n % {max(entries // 1000, 1)} = 0 THEN 't2' ELSE 't1' END, gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', 100, 'EUR',
+       'hand', '00000000-0000-0000-0000-000000000001' FROM generate_series(1, {entries}) AS n ORDER BY 1, 2;
+VACUUM (ANALYZE) billing.ledger_entries;
+"""
+
+
+STAGES = [
+    Stage("usage in by COPY, exactly once", "COPY into a plain table with the same unique index", 1.15, "ms", lambda scale: 10000 * scale,
+          lambda _n: CATALOGUE + FLOOR_USAGE, copy_side("floor_usage"), copy_side("billing.usage_records")),
+    Stage("usage in, arrays of 1,000", "multi-row INSERT ON CONFLICT DO NOTHING", 1.25, "ms", lambda scale: 1000 * scale,
+          lambda _n: CATALOGUE + customers(TENANTS) + FLOOR_USAGE,
+          lambda rows, part: array_statements(rows, part, insert_statement),
+          lambda rows, part: array_statements(rows, part, record_statement)),
+    Stage("usage in, one per transaction, 8 clients", "the same single INSERT by pgbench", 0.9, "tps", lambda _scale: 1,
+          lambda _n: CATALOGUE + customers(TENANTS) + FLOOR_USAGE,
+          lambda _n, _part: Side(timed=SINGLE_FLOOR, clients=8), lambda _n, _part: Side(timed=SINGLE_OURS, clients=8)),
+    Stage("count sync of new usage", "GROUP BY of the same rows and INSERT of the result", 1.5, "ms", lambda scale: 10000 * scale,
+          sync_setup, sync_floor, lambda _n, _part: Side(timed="SELECT FROM billing.sync_counts();")),
+    batch_stage("rating, 3 charges a tenant", "INSERT ... SELECT of the same lines and entries, precomputed", ["rated_lines", "ledger_entries"],
+                "", "SELECT billing.rate_batch('2026-02-01', 't', 'u');"),
+    batch_stage("invoice run, 3 lines a tenant, finalized", "INSERT ... SELECT of the same invoices, lines, events and entries",
+                ["invoices", "invoice_lines", "invoice_events"],
+                "SELECT billing.rate_batch('2026-02-01', 't', 'u');", "SELECT billing.invoice_batch('2026-02-01', 't', 'u', billing.uuid_v7(), true);"),
+    posting_stage("posting one transfer, 8 clients", "'t' || :n"),
+    posting_stage("posting one transfer on one hot account", "'t1'"),
+    Stage("balance of an account with many entries", "one with 1,000", 1.2, "ms", lambda scale: 10000 * scale, balance_setup,
+          lambda _n, _part: Side(timed="SELECT billing.balance('t2', 'EUR', 'cash');"), lambda _n, _part: Side(timed="SELECT billing.balance('t1', 'EUR', 'cash');")),
+]
