@@ -3,4 +3,4 @@
 
 known=$(sed -n "s/.*BILLING_SQLSTATE('\(.\)', '\(.\)', '\(.\)').*/MB\1\2\3/p" src/server/errors.h)
 sort <<<"$known" | uniq -d | sed 's/$/ is in errors.h twice/'
-grep -rnowE 'MB[0-9][0-9A-Z]{2}' src sql test demo doc README.md | grep -vwF "$known"
+grep -rnowIE 'MB[0-9][0-9A-Z]{2}' src sql test demo doc README.md | grep -vwF "$known"
