@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -297,6 +298,7 @@ BILLING_FUNCTION(billing_rotate_signing_key)
 	vkey = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	billing_spi_connect();
 	billing_lock_stage("seal");
+	ForceSyncCommit();
 	check_note(note_key_parse(vkey, strlen(vkey), &key), "verifier key is malformed");
 	newest = newest_key();
 	if (newest.key_no > 0 && strcmp(key_text(&newest.key), vkey) != 0)
@@ -342,6 +344,7 @@ BILLING_FUNCTION(billing_add_signature)
 
 	billing_spi_connect();
 	billing_lock_stage("seal");
+	ForceSyncCommit();
 	body = read_body(seal_no, &present);
 	newest = newest_key();
 	if (newest.key_no == 0)

@@ -44,7 +44,7 @@ my %total = map { $_ => 0 } qw(acknowledged lost doubled checkpoints unpublished
 # What each kind of session does, over and over; each answer it gets is a line "KIND ID". ID is filled in, once for each.
 my %does = (
 	post => q{SELECT 'post ID' FROM billing.post_entry('TENANT', 'payment', 100 + RANDOM, 'EUR', memo => 'ID', posted_on => 'MONTH', idempotency_key => 'ID');},
-	reverse => q{SELECT e AS entry FROM billing.post_entry('TENANT', 'credit', 5, 'EUR', memo => 'ID', posted_on => 'MONTH', idempotency_key => 'ID') AS e \gset
+	reverse => q{SELECT e AS entry FROM billing.post_entry('TENANT', 'refund', 5, 'EUR', memo => 'ID', posted_on => 'MONTH', idempotency_key => 'ID') AS e \gset
 SELECT 'reverse ID' FROM billing.reverse_entry('TENANT', :'entry', 'undo ID', posted_on => 'MONTH');},
 	prepare => q{BEGIN;
 SELECT FROM billing.post_entry('TENANT', 'payment', 1, 'EUR', memo => 'ID', posted_on => 'MONTH');
@@ -52,13 +52,13 @@ PREPARE TRANSACTION 'ID';
 SELECT 'prepare ID';
 COMMIT PREPARED 'ID';},
 	usage => q{SELECT 'usage ID' FROM billing.record_usage('TENANT', 'requests', 'ID', 1 + RANDOM, 'MONTH 07:00Z');},
-	sync => q{SELECT billing.sync_counts();},
+	sync => q{SELECT 'seen windows ' || window_no FROM billing.sync_counts();},
 	seal => q{SELECT FROM billing.seal();
 SELECT 'published ' || seal_no || ' ' || md5(note) FROM billing.digest();},
 	rate => q{CALL billing.run_rating('MONTH', batch_tenants => 3);},
 	bill => q{CALL billing.run_invoices('MONTH', finalize => true, batch_tenants => 3);
 SELECT 'invoice ' || number || '/' || total_minor FROM billing.invoices WHERE status = 'finalized';},
-	look => q{SELECT 'seen ' || count(*) FROM billing.ledger_entries;},
+	look => q{SELECT 'seen entries ' || count(*) FROM billing.ledger_entries;},
 );
 my %statements = (post => 1500, reverse => 700, prepare => 500, usage => 1500, sync => 200, seal => 200, rate => 40, bill => 25, look => 400);
 
@@ -103,7 +103,7 @@ sub note_answers
 		{
 			my ($kind, $what, $more) = split / /, $line;
 			if ($kind eq 'published') { $published{$what} = $more }
-			elsif ($kind eq 'seen') { $seen{entries} = $what if $what > ($seen{entries} // 0) }
+			elsif ($kind eq 'seen') { $seen{$what} = $more if $more > ($seen{$what} // 0) }
 			elsif ($kind eq 'invoice') { $seen{invoices}{$what} = 1 }
 			elsif ($kind eq 'usage' && !$client->{durable}) { next }
 			else { $acknowledged{"$kind $what"} = 1 }
@@ -137,8 +137,9 @@ sub check_life
 	my @doubled = grep { $there{$_} > 1 } keys %there;
 	my %invoices = map { $_ => 1 } split /\n/, $node->safe_psql($database, q{SELECT number || '/' || total_minor FROM billing.invoices WHERE number IS NOT NULL});
 	push @lost, grep { !$invoices{$_} } keys %{ $seen{invoices} // {} };
-	my $entries = $node->safe_psql($database, 'SELECT count(*) FROM billing.ledger_entries');
-	push @lost, ($seen{entries} - $entries) . ' entries that were seen' if ($seen{entries} // 0) > $entries;
+	my ($entries, $windows) = split /\|/, $node->safe_psql($database, 'SELECT (SELECT count(*) FROM billing.ledger_entries), (SELECT coalesce(max(window_no), 0) FROM billing.count_windows)');
+	push @lost, "$seen{entries} entries were seen, of which $entries are left" if ($seen{entries} // 0) > $entries;
+	push @lost, "window $seen{windows} was seen, and $windows is the last" if ($seen{windows} // 0) > $windows;
 	my %notes = map { split /\|/ } split /\n/, $node->safe_psql($database, 'SELECT seal_no, md5(note) FROM billing.checkpoint_notes');
 	my @unpublished = grep { ($notes{$_} // '') ne $published{$_} } keys %published;
 
@@ -152,8 +153,7 @@ sub check_life
 	# What was lost is not missed again after the next crash.
 	delete @acknowledged{@lost};
 	delete @published{@unpublished};
-	delete $seen{invoices};
-	$seen{entries} = $entries;
+	%seen = (entries => $entries, windows => $windows);
 
 	$node->safe_psql($database, 'SELECT FROM billing.sync_counts()');
 	$node->safe_psql($database, 'SELECT FROM billing.seal(true)');
