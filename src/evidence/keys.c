@@ -21,6 +21,7 @@
 #include "core/base64.h"
 #include "audit/audit.h"
 #include "evidence/evidence.h"
+#include "server/fault.h"
 #include "server/key_file.h"
 
 static char *signing_key_file;
@@ -228,6 +229,7 @@ evidence_sign(int64 seal_no, const char *origin, const char *body)
 	{
 		NoteKey key = own_key(seed, origin);
 
+		FAULT_POINT("a note is signed with the key in memory");
 		store_note(seal_no, require_key_in_force(&key, seed), signed_note(&key, seed, body));
 	}
 	PG_FINALLY();
@@ -309,6 +311,7 @@ BILLING_FUNCTION(billing_rotate_signing_key)
 			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_NOTE),
 					errmsg("the key before has not signed: %s", problem));
 	}
+	FAULT_POINT("a signing key is registered");
 	if (newest.key_no == 0 || note != NULL)
 		register_key(&key, ++newest.key_no, note);
 	billing_spi_finish();
@@ -353,6 +356,7 @@ BILLING_FUNCTION(billing_add_signature)
 	if (problem != NULL)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_NOTE),
 				errmsg("note for checkpoint " INT64_FORMAT " is refused: %s", seal_no, problem));
+	FAULT_POINT("a signature from outside is stored");
 	if (present == NULL)
 		store_note(seal_no, newest.key_no, note);
 	billing_spi_finish();

@@ -17,6 +17,7 @@
 #include "embedded.h"
 #include "ledger/ledger.h"
 #include "server/card.h"
+#include "server/fault.h"
 
 char *
 ledger_insert(const char *select)
@@ -163,7 +164,9 @@ post_entry_once(Datum *values, char *nulls, bool has_key, Datum key)
 	}
 	settle_day(values, nulls);
 	ForceSyncCommit();
+	FAULT_POINT("an entry is posted");
 	entry_id = post_entry(values, nulls);
+	FAULT_POINT("the answer to a posting is kept");
 	if (has_key)
 		keep_answer(values[ARG_TENANT], key, entry_id);
 	return copy_uuid(entry_id);
