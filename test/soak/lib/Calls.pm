@@ -33,17 +33,27 @@ sub subscription
 	return sprintf $subscription, $_[0];
 }
 
-# What a plain call does, as name => statement. Those in capitals end their transactions themselves.
+# What a plain call does, as name => statement. Those in capitals end their transactions themselves. mark: a word in what is made
+# once, so that a call can be made again; day: of what happens in March.
 sub calls
+{
+	my (%given) = @_;
+	my ($mark, $day) = ($given{mark} // '', $given{day} // '09');
+	my %calls = call_texts();
+	s/MARK/$mark/g, s/2026-03-09/2026-03-$day/g for values %calls;
+	return %calls;
+}
+
+sub call_texts
 {
 	my $until = '2026-04-01';
 	return (
-		post_entry => q{SELECT billing.post_entry('t1', 'payment', 100, 'EUR', posted_on => '2026-03-05', memo => 'paid', idempotency_key => 'soak')},
+		post_entry => q{SELECT billing.post_entry('t1', 'payment', 100, 'EUR', posted_on => '2026-03-05', memo => 'paidMARK', idempotency_key => 'soakMARK')},
 		reverse_entry => q{SELECT billing.reverse_entry('t1', (SELECT entry_id FROM billing.ledger_entries WHERE memo = 'to reverse'), 'mistake', posted_on => '2026-03-06')},
-		record_usage => q{SELECT billing.record_usage('t1', 'requests', 'one', 3, '2026-03-09 10:00Z')},
-		'record_usage of many' => q{SELECT billing.record_usage(jsonb_agg(jsonb_build_object('tenant', 't' || n % 12 + 1, 'meter', 'requests', 'event_id', 'many' || n, 'quantity', n,
+		record_usage => q{SELECT billing.record_usage('t1', 'requests', 'oneMARK', 3, '2026-03-09 10:00Z')},
+		'record_usage of many' => q{SELECT billing.record_usage(jsonb_agg(jsonb_build_object('tenant', 't' || n % 12 + 1, 'meter', 'requests', 'event_id', 'manyMARK/' || n, 'quantity', n,
 			'occurred_at', '2026-03-09T10:00:00Z'))) FROM generate_series(1, 500) AS n},
-		record_usage_arrays => q{SELECT billing.record_usage_arrays(array_agg('t' || n % 12 + 1), array_agg('requests'::text), array_agg('array' || n), array_agg(n::numeric),
+		record_usage_arrays => q{SELECT billing.record_usage_arrays(array_agg('t' || n % 12 + 1), array_agg('requests'::text), array_agg('arrayMARK/' || n), array_agg(n::numeric),
 			array_agg(timestamptz '2026-02-09Z')) FROM generate_series(1, 500) AS n},
 		import_usage => q{SELECT billing.import_usage('public.usage_source')},
 		sync_counts => 'SELECT billing.sync_counts()',
@@ -56,35 +66,35 @@ sub calls
 		evidence => q{SELECT length(billing.evidence(number, tenant_id)) FROM billing.invoices WHERE tenant_id = 't4' AND status = 'finalized' ORDER BY number LIMIT 1},
 		evidence_month => q{SELECT length(billing.evidence_month('t5', '2026-02-01'))},
 		make_retention_bundles => q{SELECT billing.make_retention_bundles('2030-01-01')},
-		create_account => q{SELECT billing.create_account('new', name => 'New')},
-		create_product => q{SELECT billing.create_product('product')},
-		create_meter => q{SELECT billing.create_meter('other', unit => 'x')},
+		create_account => q{SELECT billing.create_account('newMARK', name => 'New')},
+		create_product => q{SELECT billing.create_product('productMARK')},
+		create_meter => q{SELECT billing.create_meter('otherMARK', unit => 'x')},
 		create_currency => q{SELECT billing.create_currency('POINT', 'Points', 2)},
 		create_legal_entity => q{SELECT billing.create_legal_entity('asia', 'Asia KK', country => 'JP', invoice_series => 'JP')},
-		create_plan => q{SELECT billing.create_plan('fresh', currency => 'EUR')},
+		create_plan => q{SELECT billing.create_plan('freshMARK', currency => 'EUR')},
 		add_charge => q{SELECT billing.add_charge('next', 'extra', price => '{"model":"flat","amount":"1"}')},
 		remove_charge => q{SELECT billing.remove_charge('next', 'base')},
 		publish_plan => q{SELECT billing.publish_plan('next')},
 		draft_plan => q{SELECT billing.draft_plan('pro')},
 		retire_plan => q{SELECT billing.retire_plan('pro', 1)},
-		subscribe => q{SELECT billing.subscribe('free', plan => 'pro', starts => '2026-03-01', idempotency_key => 'sub')},
+		subscribe => q{SELECT billing.subscribe('free', plan => 'pro', starts => '2026-03-01', idempotency_key => 'subMARK')},
 		change_plan => "SELECT billing.change_plan('t1', @{[ subscription(1) ]}, 'max', effective => '2026-04-01', today => '2026-03-10')",
 		cancel_subscription => "SELECT billing.cancel_subscription('t1', @{[ subscription(1) ]}, today => '2026-03-10')",
 		resume_subscription => "SELECT billing.resume_subscription('t6', @{[ subscription(6) ]}, today => '2026-03-10')",
 		set_renewal => "SELECT billing.set_renewal('t8', @{[ subscription(8) ]}, 'manual')",
 		renew_subscription => "SELECT billing.renew_subscription('t8', @{[ subscription(8) ]}, '2026-03-10')",
 		renew_subscriptions => "SELECT billing.renew_subscriptions('2026-03-31')",
-		open_allocation => q{SELECT billing.open_allocation('t1', 'pod-2', meter => 'gpu', units => 2, opened_at => '2026-03-05 00:00Z')},
+		open_allocation => q{SELECT billing.open_allocation('t1', 'pod-2MARK', meter => 'gpu', units => 2, opened_at => '2026-03-05 00:00Z')},
 		close_allocation => q{SELECT billing.close_allocation('t1', 'pod-1', closed_at => '2026-03-06 06:30Z')},
 		accrue_allocations => q{SELECT billing.accrue_allocations('2026-03-08 00:00Z')},
-		register_device => q{SELECT billing.register_device('t1', 'phone', enrolled_from => '2026-02-01')},
-		register_devices => q{SELECT billing.register_devices(jsonb_agg(jsonb_build_object('tenant', 't2', 'device', 'd' || n, 'enrolled_from', '2026-02-01'))) FROM generate_series(1, 100) AS n},
-		cover_device => q{SELECT billing.cover_device('t1', 'a', 'cover again', '2026-02-20', '2026-02-25', 'gold')},
-		record_coverage => q{SELECT billing.record_coverage('[{"tenant":"t1","device":"a","event_id":"j1","event_type":"uncover","effective_from":"2026-02-10"},{"tenant":"t1","device":"b","event_id":"j2","event_type":"cover","effective_from":"2026-02-10"}]')},
+		register_device => q{SELECT billing.register_device('t1', 'phoneMARK', enrolled_from => '2026-02-01')},
+		register_devices => q{SELECT billing.register_devices(jsonb_agg(jsonb_build_object('tenant', 't2', 'device', 'dMARK/' || n, 'enrolled_from', '2026-02-01'))) FROM generate_series(1, 100) AS n},
+		cover_device => q{SELECT billing.cover_device('t1', 'a', 'cover againMARK', '2026-02-20', '2026-02-25', 'gold')},
+		record_coverage => q{SELECT billing.record_coverage('[{"tenant":"t1","device":"a","event_id":"j1MARK","event_type":"uncover","effective_from":"2026-02-10"},{"tenant":"t1","device":"b","event_id":"j2MARK","event_type":"cover","effective_from":"2026-02-10"}]')},
 		import_coverage => q{SELECT billing.import_coverage('public.coverage_source')},
-		record_activity_proof => q{SELECT billing.record_activity_proof('t1', 'a', sha256('proof'), '2026-02-05')},
-		claim_identity => q{SELECT billing.claim_identity('t1', 'c', 'serial', 'S1', '2026-02-02')},
-		claim_identities => q{SELECT billing.claim_identities('[{"tenant":"t1","device":"c","identity_type":"mac","identity_value":"M1"},{"tenant":"t1","device":"a","identity_type":"mac","identity_value":"M1"}]')},
+		record_activity_proof => q{SELECT billing.record_activity_proof('t1', 'a', sha256('proofMARK'), '2026-02-05')},
+		claim_identity => q{SELECT billing.claim_identity('t1', 'c', 'serial', 'S1MARK', '2026-02-02')},
+		claim_identities => q{SELECT billing.claim_identities('[{"tenant":"t1","device":"c","identity_type":"mac","identity_value":"M1MARK"},{"tenant":"t1","device":"a","identity_type":"mac","identity_value":"M1MARK"}]')},
 		resolve_claim => q{SELECT billing.resolve_claim('t1', 'serial', 'S1', 'evidence', winner => 'a', actor => 'clerk', reason => 'seen')},
 		escalate_disputes => q{SELECT billing.escalate_disputes('2031-01-01Z')},
 		set_coverage_policy => q{SELECT billing.set_coverage_policy('t1', dispute_sla_hours => 24)},
