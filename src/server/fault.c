@@ -127,14 +127,14 @@ billing_define_faults(void)
 	RegisterXactCallback(end_transaction, NULL);
 }
 
-/* A line "hits point" for each place of a point; the hits are those since billing.fault was set. */
+/* A line "fault point HITS NAME" for each place of a point; the hits are those since billing.fault was set. */
 BILLING_FUNCTION(billing_fault_points)
 {
 	StringInfoData lines;
 
 	initStringInfo(&lines);
 	for (const FaultPoint *point = __start_billing_faults; point < __stop_billing_faults; point++)
-		appendStringInfo(&lines, INT64_FORMAT " %s\n", point->hits, point->name);
+		appendStringInfo(&lines, "fault point " INT64_FORMAT " %s\n", point->hits, point->name);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(lines.data, lines.len));
 }
 

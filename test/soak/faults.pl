@@ -57,11 +57,10 @@ sub read_hits
 {
 	my ($lines) = @_;
 	my %hits;
-	for my $line (grep { /^\d+ / } split /\n/, $lines)
+	while ($lines =~ /^fault point (\d+) (.*)/mg)
 	{
-		my ($hits, $point) = $line =~ /^(\d+) (.*)/;
-		$hits{$point} += $hits;
-		$listed{$point} = 1;
+		$hits{$2} += $1;
+		$listed{$2} = 1;
 	}
 	return map { $_ => $hits{$_} } grep { $hits{$_} } keys %hits;
 }
@@ -105,6 +104,7 @@ sub fail_at_places
 	problem("$name: the session goes on", $out =~ /^goes on$/m ? 'yes' : $error =~ s/.*\n(?=.*ERROR)//sr, 'yes');
 	$visited{ $_->[0] }++ for @places;
 	$of{errors} += $errors;
+	$untouched = state_digest($node, 'postgres'); # What was found once is not found again.
 	return;
 }
 

@@ -18,7 +18,7 @@ use Time::HiRes qw(sleep time);
 # another one in it gives the user back.
 BEGIN
 {
-	if (!defined $ENV{SOAK_DISKS})
+	if (!defined $ENV{SOAK_DISKS} && !$^C)
 	{
 		my %size = (tablespace => '400m', wal => '320m');
 		my $disks = File::Temp->newdir;

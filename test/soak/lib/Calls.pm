@@ -180,10 +180,10 @@ SELECT FROM billing.sync_counts();
 };
 }
 
-# The tables' state, as one line that is the same when nothing was changed.
+# The tables' rows, and with what else a call may change, as one line that is the same when nothing was changed.
 my $digest = q{
 CREATE SCHEMA soak;
-CREATE FUNCTION soak.digest() RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION soak.rows_digest() RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 DECLARE
 	parts text := '';
 	part  text;
@@ -193,7 +193,11 @@ BEGIN
 		EXECUTE format('SELECT sum(hashtextextended(t::text, 0)) || '' '' || count(*) FROM %s AS t', named) INTO part;
 		parts := concat(parts, named, part);
 	END LOOP;
-	RETURN md5(parts || (SELECT string_agg(c::text, '' ORDER BY c.relname, c.relkind, c.relacl::text) FROM (SELECT relname, relkind, relacl, relowner FROM pg_class WHERE relnamespace = 'billing'::regnamespace) AS c)
+	RETURN md5(parts);
+END $$;
+CREATE FUNCTION soak.digest() RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+	RETURN md5(soak.rows_digest() || (SELECT string_agg(c::text, '' ORDER BY c.relname, c.relkind, c.relacl::text) FROM (SELECT relname, relkind, relacl, relowner FROM pg_class WHERE relnamespace = 'billing'::regnamespace) AS c)
 		|| (SELECT string_agg(p.oid::regprocedure || coalesce(p.proacl::text, ''), '' ORDER BY p.oid) FROM pg_proc p WHERE p.pronamespace = 'billing'::regnamespace)
 		|| (SELECT count(*) || coalesce(string_agg(setconfig::text, ''), '') FROM pg_db_role_setting) || (SELECT count(*) FROM pg_auth_members));
 END $$;
