@@ -6,7 +6,7 @@
 #   make check-SUITE   one of core fuzz verify         make format     clang-format, in place
 #                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
-#   make soak    races for SECONDS (1800)              make doc        doc/reference.md, from the comments
+#   make soak    long tests, SECONDS in all (1800)     make doc        doc/reference.md, from the comments
 #   make bench   each stage beside its floor
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
@@ -56,7 +56,7 @@ doc:
 	test/cluster.sh reference doc/reference.sh > build/reference.md
 	mv build/reference.md doc/reference.md
 soak:
-	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh
+	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh $(ONLY)
 bench:
 	@test/install.sh
 	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench

@@ -71,8 +71,8 @@ check_compilers()
 check_perl()
 {
 	local file status=0
-	for file in src/*/*.pl test/tap/t/*.pl test/tap/lib/*.pm test/tidy/*.pl demo/*.pl; do
-		perl -c -I "$perl_headers" -I test/tap/lib "$file" || status=1
+	for file in src/*/*.pl test/tap/t/*.pl test/tap/lib/*.pm test/soak/*.pl test/soak/lib/*.pm test/tidy/*.pl demo/*.pl; do
+		perl -c -I "$perl_headers" -I test/tap/lib -I test/soak/lib "$file" || status=1
 	done
 	return $status
 }

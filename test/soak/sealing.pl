@@ -2,23 +2,22 @@
 # The log is sealed while writers of every kind write: each committed row is in exactly one seal. Sealers and count syncs are
 # killed at random; a session in another database holds a transaction open for a third of the time.
 #
-# It connects as the environment says. SOAK_SECONDS: how long; SEED repeats a run's random choices. What is counted is independent
-# of the sealer: pgbench's own count of what was committed, and of each row the first stored snapshot that sees it.
+# What is counted is independent of the sealer: pgbench's own count of what was committed, and of each row the first stored
+# snapshot that sees it.
 use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::Bin/../tap/lib";
+use lib "$FindBin::Bin/../tap/lib", "$FindBin::Bin/lib";
 use IPC::Run;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use BillingLoad qw(finish_writers script_counts start_session start_writers);
+use Soak qw(begin_soak figure seed soak_node);
 
-my $seed = $ENV{SEED} // int(time() * 1000) % 2**31;
-my $seconds = $ENV{SOAK_SECONDS} // 1800;
-my $connection = "dbname=$ENV{PGDATABASE}";
-srand $seed;
-print "# seed $seed, $seconds seconds\n";
+my $seconds = begin_soak(short => 5);
+my $node = soak_node('sealing', fsync => 'on');
+my $connection = $node->connstr('postgres');
 
 sub query
 {
@@ -38,8 +37,6 @@ sub terminate
 }
 
 query(q{
-CREATE EXTENSION billing;
-SELECT billing.install();
 SELECT billing.ensure_partitions('2026-01-01', '2026-03-01');
 SELECT billing.create_meter('requests', unit => 'request');
 SELECT billing.create_plan('plan', currency => 'EUR'), billing.add_charge('plan', 'base', price => '{"model":"flat","amount":"1"}'), billing.publish_plan('plan');
@@ -62,8 +59,8 @@ for my $table (keys %call)
 	}
 }
 
-my $writing = start_writers($connection, clients => 16, seconds => $seconds, seed => $seed, writers => \%writers);
-my $foreign = start_session('dbname=postgres', 'BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(' . $seconds / 3 . '); COMMIT');
+my $writing = start_writers($connection, clients => 16, seconds => $seconds, seed => seed(), writers => \%writers);
+my $foreign = start_session($node->connstr('template1'), 'BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(' . $seconds / 3 . '); COMMIT');
 my %started = (seal => 0, sync_counts => 0);
 my %killed = (seal => 0, sync_counts => 0);
 my $end = time() + $seconds;
@@ -121,10 +118,13 @@ SELECT coalesce(sum(greatest(coalesce(e.rows, 0) - coalesce(s.rows, 0), 0)), 0),
   FROM expected e FULL JOIN sealed s USING (seal_no)});
 }
 
+my ($all_missed, $all_doubled) = (0, 0);
 for my $of ([ 'ledger_entries', 'ledger_entry' ], [ 'count_sync_checkpoint_events', 'usage_window' ], [ 'checkpoints', 'checkpoint' ])
 {
 	my ($missed, $doubled) = missed_and_doubled(@$of);
 	$missed-- if $of->[0] eq 'checkpoints'; # The last one belongs to the next seal.
+	$all_missed += $missed;
+	$all_doubled += $doubled;
 	is("missed $missed, doubled $doubled", 'missed 0, doubled 0', "$of->[0]: each row in exactly one seal");
 }
 my $counted = query(q{SELECT (SELECT count(*) FROM billing.usage_records) - (SELECT sum(rows_counted) FROM billing.count_windows),
@@ -137,4 +137,7 @@ print '# ' . query(q{SELECT format('%s entries, %s usage records; %s seals of %s
 	(SELECT count(*) FROM billing.ledger_entries), (SELECT count(*) FROM billing.usage_records), count(*), max(tree_size),
 	count(*) FILTER (WHERE EXISTS (SELECT pg_snapshot_xip(snapshot))), (SELECT count(*) FROM billing.count_windows)) FROM billing.checkpoints}) . "\n";
 print "# $started{seal} seals started, $killed{seal} killed; $started{sync_counts} syncs started, $killed{sync_counts} killed\n";
+figure('sealed exactly once', figure => "$seconds s, 16 writers, $killed{seal} sealers killed, missed $all_missed, doubled $all_doubled",
+	aim => '1800 s, missed = doubled = 0', violations => $all_missed + $all_doubled, done => $seconds, wanted => 1800);
+$node->stop;
 done_testing();

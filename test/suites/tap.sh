@@ -1,5 +1,6 @@
 #!/bin/bash
-# test/tap/t/*.pl: restart, crash, dump and restore. Each test makes its own clusters with PostgreSQL::Test::Cluster.
+# tap.sh [FILE...]: test/tap/t/*.pl (restart, crash, dump and restore), and the short forms of test/soak/*.pl; or the files named,
+# from test/tap. Each test makes its own clusters with PostgreSQL::Test::Cluster.
 #
 # No server runs as root, so for root this runs as postgres (or nobody), from a copy which that user can read. The tests
 # find the copy in SOURCE_DIR.
@@ -24,9 +25,12 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 (
 	cd "$copy/test/tap" || exit 1
+	tests=("$@")
+	[ $# -gt 0 ] || tests=(t/*.pl ../soak/*.pl)
 	"${user[@]}" env -i LANG=C.UTF-8 HOME="$copy" PATH="$bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
 		TMPDIR="${TMPDIR:-/tmp}" TESTDIR="$PWD" PG_REGRESS="$pgxs/test/regress/pg_regress" SOURCE_DIR="$copy" \
-		${DATA:+DATA="$DATA"} prove --verbose -I "$pgxs/test/perl" -I lib t/*.pl
+		${DATA:+DATA="$DATA"} ${SEED:+SEED="$SEED"} ${SOAK_SECONDS:+SOAK_SECONDS="$SOAK_SECONDS"} \
+		prove --verbose -I "$pgxs/test/perl" -I lib -I ../soak/lib "${tests[@]}"
 )
 status=$?
 cp -r "$copy/test/tap/tmp_check/log" "$SUITE_DIR" 2>/dev/null

@@ -8,9 +8,11 @@ use warnings;
 use Exporter 'import';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 
-our @EXPORT_OK = qw(billing_node close_session data_file open_session relation_hashes sql_text);
+our @EXPORT_OK = qw(billing_node close_session data_file kill_server open_session relation_hashes sql_text);
 
 # A started node whose database postgres has the extension and its tables.
 sub billing_node
@@ -23,6 +25,19 @@ sub billing_node
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION billing; SELECT billing.install()');
 	return $node;
+}
+
+# Kills a node's postmaster and every child it has, and no other process: it is stopped first, so that it has no more of them.
+sub kill_server
+{
+	my ($node) = @_;
+	my $postmaster = $node->{_pid};
+	kill 'STOP', $postmaster;
+	my @children = split ' ', slurp_file("/proc/$postmaster/task/$postmaster/children");
+	kill 'KILL', @children;
+	$node->kill9;
+	sleep 0.01 while grep { -e "/proc/$_" } $postmaster, @children;
+	return;
 }
 
 # A file below DATA, or the end of the test: what cannot run says so where the skipped are counted.

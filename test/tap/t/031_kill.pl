@@ -9,7 +9,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
-use BillingTest qw(billing_node);
+use BillingTest qw(billing_node kill_server);
 
 my $seed = $ENV{SEED} // int(time);
 srand $seed;
@@ -91,19 +91,6 @@ sub start_clients
 		start_client($node, "bill-$round", ("CALL billing.run_invoices('$due', finalize => true, batch_tenants => 5);") x 20));
 }
 
-# Only the postmaster of this test and its own children: it is stopped first, so that it has no more of them.
-sub kill_all
-{
-	my ($node) = @_;
-	my $postmaster = $node->{_pid};
-	kill 'STOP', $postmaster;
-	my @children = split ' ', slurp_file("/proc/$postmaster/task/$postmaster/children");
-	kill 'KILL', @children;
-	$node->kill9;
-	sleep 0.01 while grep { -e "/proc/$_" } $postmaster, @children;
-	return;
-}
-
 sub all_there
 {
 	my ($node, $events) = @_;
@@ -167,7 +154,7 @@ for my $round (0 .. $rounds - 1)
 	my $delay = 0.02 + 0.8 * rand() * rand();
 	my @clients = start_clients($node, $round);
 	sleep $delay;
-	if ($mode eq 'SIGKILL') { kill_all($node) }
+	if ($mode eq 'SIGKILL') { kill_server($node) }
 	else                    { $node->stop('immediate') }
 	$_->{run}->finish for @clients;
 	$node->start;
