@@ -3,24 +3,23 @@
 # void, readers at every isolation level total the ledger. In every snapshot debits are credits, what a transaction moved it moved
 # whole, balances are the sums of the entries, and an invoice is there with its entry.
 #
-# It connects as the environment says. SOAK_SECONDS: how long at most; POSTINGS: how many at least (1,000,000), when there is time.
-# SEED repeats a run's random choices.
+# POSTINGS: at most about so many (1,000,000).
 use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::Bin/lib";
+use lib "$FindBin::Bin/../tap/lib", "$FindBin::Bin/lib";
 use Test::More;
-use Time::HiRes qw(sleep time);
-use SoakQuery qw(begin_soak finish_within query run_pgbench start_query);
+use Time::HiRes qw(time);
+use Soak qw(begin_soak figure is_long seconds_left seed soak_node);
+use SoakQuery qw(finish_within query run_pgbench start_query);
 
-my ($seed, $seconds) = begin_soak(600);
+begin_soak(short => 6);
 my $postings = $ENV{POSTINGS} // 1_000_000;
 my $tenants = 20;
+my $node = soak_node('conservation', fsync => is_long() ? 'on' : 'off', max_connections => 50, max_wal_size => "'4GB'");
 
 query(qq{
-CREATE EXTENSION billing;
-SELECT billing.install();
 SELECT billing.ensure_partitions('2026-01-01', '2027-01-01');
 SELECT billing.create_meter('requests', unit => 'request');
 SELECT billing.create_plan('plan', currency => 'EUR'), billing.add_charge('plan', 'ahead', price => '{"model":"flat","amount":"49"}', in_advance => true),
@@ -113,11 +112,11 @@ my @levels = ('read uncommitted', 'read committed', 'repeatable read', 'serializ
 my ($began, $round, $posted) = (time(), 0, 0);
 my @readers = map { start_query("SET default_transaction_isolation = '$_'", "CALL read_on('$_')") } @levels;
 my @errors;
-while (time() < $began + $seconds && $posted < $postings)
+while (seconds_left() > 0 && $posted < $postings)
 {
-	my $left = $began + $seconds - time();
+	my $left = int seconds_left();
 	my $run = start_run($round++);
-	my ($succeeded, $out, $error) = run_pgbench(\%writers, '-M', 'prepared', '-c', 8, '-T', $left < 10 ? ($left < 1 ? 1 : int $left) : 10, '--random-seed=' . ($seed + $round));
+	my ($succeeded, $out, $error) = run_pgbench(\%writers, '-M', 'prepared', '-c', 8, '-T', $left < 1 ? 1 : $left < 10 ? $left : 10, '--random-seed=' . (seed() + $round));
 	push @errors, $error if !$succeeded || $out !~ /number of failed transactions: 0 /;
 	last if @errors;
 	push @errors, $run->{error} if !finish_within(120, $run) || $run->{error} =~ /ERROR|FATAL/;
@@ -130,6 +129,9 @@ is(query(q{SELECT level, what FROM violations WHERE what IS NOT NULL}), '', 'in 
 is(query(q{SELECT string_agg(level, ',' ORDER BY level) FROM violations WHERE snapshots > 0}), join(',', sort @levels), 'at every isolation level') or diag(map { $_->{error} } @readers);
 is(query('SELECT violation()'), '', 'and in the last one');
 is(query('SELECT * FROM billing.check_integrity()'), '', 'integrity');
-my $snapshots = query('SELECT sum(snapshots) FROM violations');
-print "# money is conserved: $posted postings in " . int(time() - $began) . " s, $snapshots snapshots totalled at " . @levels . " isolation levels, 0 violations\n" if Test::More->builder->is_passing;
+my ($snapshots, $violations) = split /\|/, query('SELECT sum(snapshots), count(what) FROM violations');
+diag(sprintf '%d postings in %.0f s', $posted, time() - $began);
+figure('money is conserved', figure => "$posted postings, $snapshots snapshots totalled at " . @levels . " isolation levels, $violations violations",
+	aim => '1,000,000 postings, 0 violations', violations => $violations, done => $posted, wanted => 1_000_000);
+$node->stop;
 done_testing();

@@ -1,4 +1,4 @@
-# What the long tests share about asking the server: it is named by the environment, as test/cluster.sh sets it.
+# What the long tests share about asking the server: it is named by the environment, as soak_node() sets it.
 package SoakQuery;
 
 use strict;
@@ -9,18 +9,7 @@ use File::Temp;
 use IPC::Run;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(begin_soak finish_within query run_pgbench start_query try_query wait_for_server);
-
-# The seed and the seconds of this run, from SEED and SOAK_SECONDS; the seed is printed, so that it can be repeated.
-sub begin_soak
-{
-	my ($default_seconds) = @_;
-	my $seed = $ENV{SEED} // int(time() * 1000) % 2**31;
-	my $seconds = $ENV{SOAK_SECONDS} // $default_seconds;
-	srand $seed;
-	print "# seed $seed, $seconds seconds\n";
-	return ($seed, $seconds);
-}
+our @EXPORT_OK = qw(finish_within query run_pgbench start_query try_query wait_for_server);
 
 # Statements in one session: (whether they succeeded, what they printed, errors).
 sub try_query
