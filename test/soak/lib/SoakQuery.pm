@@ -16,7 +16,9 @@ sub try_query
 {
 	my ($sql) = @_;
 	my ($out, $error) = ('', '');
-	my $succeeded = IPC::Run::run([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-f', '-' ], '<', \$sql, '>', \$out, '2>', \$error);
+	# A psql that cannot connect reads nothing, and writing to it then dies.
+	my $succeeded = eval { IPC::Run::run([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-f', '-' ], '<', \$sql, '>', \$out, '2>', \$error) };
+	$error .= $@;
 	chomp $out;
 	return ($succeeded, $out, $error);
 }
