@@ -73,6 +73,35 @@ usage_rows_to_batch(const UsageRows *rows, UsageLabel label)
 	return batch;
 }
 
+UsageRows *
+usage_rows_from_batch(const UsageBatch *batch)
+{
+	UsageRows *rows = palloc0(sizeof(UsageRows));
+
+	rows->count = batch->count;
+	for (int column = 0; column < USAGE_COLUMNS; column++)
+	{
+		Oid type = usage_types[column];
+		int16 typlen;
+		bool typbyval;
+		char typalign;
+		int count;
+
+		if (batch->nulls[column] == 'n')
+		{
+			rows->values[column] = palloc0(sizeof(Datum) * Max(rows->count, 1));
+			rows->nulls[column] = palloc(sizeof(bool) * Max(rows->count, 1));
+			memset(rows->nulls[column], true, sizeof(bool) * Max(rows->count, 1));
+			continue;
+		}
+		get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+		deconstruct_array(DatumGetArrayTypeP(batch->arrays[column]), type, typlen, typbyval, typalign,
+						  &rows->values[column], &rows->nulls[column], &count);
+		Assert(count == rows->count);
+	}
+	return rows;
+}
+
 /* ---- from JSON ---- */
 
 typedef enum FieldKind

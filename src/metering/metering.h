@@ -5,7 +5,9 @@
 #define BILLING_METERING_H
 
 #include "server/server.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 /* What one usage event consists of, in the order of the parameters of statements/events_*.sql. */
 typedef enum UsageColumn
@@ -61,6 +63,32 @@ typedef struct UsageRows
 	bool *nulls[USAGE_COLUMNS];
 } UsageRows;
 
+/* What an event says; NULL what it does not. */
+typedef struct UsageContent
+{
+	text *tenant_id;
+	text *meter_id;
+	text *event_id;
+	text *account_id;
+	Numeric quantity;
+	Jsonb *dimensions;
+	Jsonb *attribution;
+	text *correlation_id;
+	text *corrects_event_id;
+} UsageContent;
+
+/* Of a meter what its events must fit. */
+typedef struct UsageMeter
+{
+	text *aggregation;
+	ArrayType *keys; /* of dimensions */
+} UsageMeter;
+
+/* ---- usage.c ---- */
+
+/* Whether an event of this meter passes all that usage_card() and usage_problem() ask. */
+extern bool usage_is_recordable(const UsageContent *content, const UsageMeter *meter);
+
 /* ---- batch.c ---- */
 
 /* Room for `count` rows, every value null, in the current memory context. */
@@ -68,11 +96,25 @@ extern UsageRows *usage_rows_create(int count);
 extern void usage_rows_set(UsageRows *rows, int row, UsageColumn column, Datum value);
 extern UsageBatch usage_rows_to_batch(const UsageRows *rows, UsageLabel label);
 
+/* The rows of a batch: its arrays taken apart. */
+extern UsageRows *usage_rows_from_batch(const UsageBatch *batch);
+
 /*
  * Events from a JSON array of objects. Raises MB400, naming element and field,
  * for what is not an array, an object, a known field, or of the field's type.
  */
 extern UsageBatch usage_batch_from_json(Jsonb *events);
+
+/* ---- write.c ---- */
+
+/*
+ * Does what statements/record.sql does, without a statement: writes those
+ * rows that can be recorded and are new, and returns how many. *complete is
+ * false when it does not know how to write some of them (a trigger of
+ * somebody's, a snapshot older than the statement): the statement must then
+ * run over all of them. SPI need not be connected.
+ */
+extern uint64 usage_write(const UsageRows *rows, bool *complete);
 
 /* ---- record.c ---- */
 

@@ -1,8 +1,8 @@
 /*
  * record.c: billing.record_usage(), for one event, a JSON array, and arrays.
  *
- * One statement writes what can be written (statements/record.sql). When that
- * is not the whole batch, a second one (diagnose.sql) finds the first event
+ * What can be written is (write.c, or statements/record.sql). When that is
+ * not the whole batch, a second one (diagnose.sql) finds the first event
  * that is not recorded as given; when there is none, the rest was there.
  */
 #include "postgres.h"
@@ -94,10 +94,12 @@ uint64
 usage_batch_record(const UsageBatch *batch)
 {
 	static const char *sql = NULL;
-	uint64 recorded;
+	bool complete;
+	uint64 recorded = usage_write(usage_rows_from_batch(batch), &complete);
 
-	recorded = billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD),
-							   USAGE_COLUMNS, usage_array_types, batch->arrays, batch->nulls);
+	if (!complete)
+		recorded += billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD),
+									USAGE_COLUMNS, usage_array_types, batch->arrays, batch->nulls);
 	if (recorded < batch->count || batch->has_corrections)
 		check_recorded(batch);
 	return recorded;
@@ -164,33 +166,54 @@ complete_one(Datum *values, char *nulls)
 	nulls[ONE_DAY] = ' ';
 }
 
-static void
-check_one(Datum *values, const char *nulls)
+/* The values as rows, of which there is one. */
+static UsageRows
+one_row(Datum *values, bool *isnull, const char *nulls)
 {
-	UsageRows *rows = usage_rows_create(1);
-	UsageBatch batch;
+	UsageRows rows = {.count = 1};
 
 	for (int column = 0; column < USAGE_COLUMNS; column++)
-		if (nulls[column == USAGE_OCCURRED_AT ? (int) ONE_GIVEN_AT : column] == ' ')
-			usage_rows_set(rows, 0, column, values[column]);
-	batch = usage_rows_to_batch(rows, LABEL_NONE);
-	check_recorded(&batch);
+	{
+		rows.values[column] = &values[column];
+		rows.nulls[column] = &isnull[column];
+		isnull[column] = nulls[column] == 'n';
+	}
+	return rows;
 }
 
 /* A repeated event is common, and to plan the diagnosis takes long: so it is looked for first. */
 static bool
-usage_record_one(Datum *values, char *nulls)
+record_by_statement(Datum *values, char *nulls, const UsageRows *row, bool is_tried)
 {
 	bool recorded;
 
 	billing_spi_connect();
 	complete_one(values, nulls);
-	recorded = run_for_one(&record_plan, SQL_METERING_RECORD, values, nulls) == 1;
-	if (nulls[USAGE_CORRECTS] == ' ' ||
+	recorded = !is_tried && run_for_one(&record_plan, SQL_METERING_RECORD, values, nulls) == 1;
+	if (!row->nulls[USAGE_CORRECTS][0] ||
 		(!recorded && run_for_one(&known_plan, SQL_METERING_KNOWN, values, nulls) == 0))
-		check_one(values, nulls);
+	{
+		UsageBatch batch = usage_rows_to_batch(row, LABEL_NONE);
+
+		check_recorded(&batch);
+	}
 	billing_spi_finish();
 	return recorded;
+}
+
+static bool
+usage_record_one(Datum *values, char *nulls)
+{
+	bool isnull[USAGE_COLUMNS];
+	UsageRows row = one_row(values, isnull, nulls);
+	bool is_complete;
+	bool recorded;
+
+	billing_require_installed();
+	recorded = usage_write(&row, &is_complete) == 1;
+	if (recorded && isnull[USAGE_CORRECTS])
+		return true;
+	return record_by_statement(values, nulls, &row, is_complete) || recorded;
 }
 
 /* Order of the SQL function's arguments. */

@@ -134,15 +134,15 @@ is_negative(Numeric quantity)
 
 /* What is wrong with an event, whatever its meter: a word that statements/diagnose.sql knows; NULL when nothing. */
 static const char *
-content_problem(const text *event_id, Numeric quantity, Jsonb *dimensions, Jsonb *attribution)
+content_problem(const UsageContent *content)
 {
-	if (event_id == NULL || !is_event_id(event_id))
+	if (content->event_id == NULL || !is_event_id(content->event_id))
 		return "event id";
-	if (quantity == NULL || !is_quantity(quantity))
+	if (content->quantity == NULL || !is_quantity(content->quantity))
 		return "quantity";
-	if (attribution != NULL && !JB_ROOT_IS_OBJECT(attribution))
+	if (content->attribution != NULL && !JB_ROOT_IS_OBJECT(content->attribution))
 		return "attribution";
-	if (dimensions == NULL || !JB_ROOT_IS_OBJECT(dimensions))
+	if (content->dimensions == NULL || !JB_ROOT_IS_OBJECT(content->dimensions))
 		return "dimensions";
 	return NULL;
 }
@@ -152,57 +152,77 @@ content_problem(const text *event_id, Numeric quantity, Jsonb *dimensions, Jsonb
 #define NUMERIC_OR_NULL(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_NUMERIC(n))
 #define JSONB_OR_NULL(n) (PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
 
-/* Arguments of is_usage() and usage_card() that may hold a card number. */
-typedef struct FreeColumn
+/* The arguments of is_usage() and usage_card(). */
+static UsageContent
+content_of_arguments(FunctionCallInfo fcinfo)
 {
-	const char *name;
-	int argument;
-	bool is_json;
-} FreeColumn;
+	return (UsageContent){.tenant_id = TEXT_OR_NULL(0),
+						  .meter_id = TEXT_OR_NULL(1),
+						  .event_id = TEXT_OR_NULL(2),
+						  .account_id = TEXT_OR_NULL(3),
+						  .quantity = NUMERIC_OR_NULL(4),
+						  .dimensions = JSONB_OR_NULL(5),
+						  .attribution = JSONB_OR_NULL(6),
+						  .correlation_id = TEXT_OR_NULL(7),
+						  .corrects_event_id = TEXT_OR_NULL(8)};
+}
+
+static CardFinding
+card_in_text(const text *value)
+{
+	return value != NULL ? billing_card_in_text(value) : CARD_NONE;
+}
+
+static CardFinding
+card_in_jsonb(Jsonb *value)
+{
+	return value != NULL ? billing_card_in_jsonb(value) : CARD_NONE;
+}
 
 /* The column that holds one, or NULL. */
-static const FreeColumn *
-column_with_card(FunctionCallInfo fcinfo, Jsonb *dimensions, Jsonb *attribution, CardFinding *finding)
+static const char *
+column_with_card(const UsageContent *content, CardFinding *finding)
 {
-	static const FreeColumn columns[] = {{"event_id", 2, false},	   {"tenant_id", 0, false},
-										 {"meter_id", 1, false},	   {"account_id", 3, false},
-										 {"dimensions", 5, true},	   {"attribution", 6, true},
-										 {"correlation_id", 7, false}, {"corrects_event_id", 8, false}};
-
-	for (int i = 0; i < lengthof(columns); i++)
-	{
-		if (PG_ARGISNULL(columns[i].argument))
-			continue;
-		*finding = columns[i].is_json
-					   ? billing_card_in_jsonb(columns[i].argument == 5 ? dimensions : attribution)
-					   : billing_card_in_text(PG_GETARG_TEXT_PP(columns[i].argument));
-		if (*finding != CARD_NONE)
-			return &columns[i];
-	}
+	if ((*finding = card_in_text(content->event_id)) != CARD_NONE)
+		return "event_id";
+	if ((*finding = card_in_text(content->tenant_id)) != CARD_NONE)
+		return "tenant_id";
+	if ((*finding = card_in_text(content->meter_id)) != CARD_NONE)
+		return "meter_id";
+	if ((*finding = card_in_text(content->account_id)) != CARD_NONE)
+		return "account_id";
+	if ((*finding = card_in_jsonb(content->dimensions)) != CARD_NONE)
+		return "dimensions";
+	if ((*finding = card_in_jsonb(content->attribution)) != CARD_NONE)
+		return "attribution";
+	if ((*finding = card_in_text(content->correlation_id)) != CARD_NONE)
+		return "correlation_id";
+	if ((*finding = card_in_text(content->corrects_event_id)) != CARD_NONE)
+		return "corrects_event_id";
 	return NULL;
 }
 
 BILLING_FUNCTION(billing_is_usage)
 {
-	Jsonb *dimensions = JSONB_OR_NULL(5);
-	Jsonb *attribution = JSONB_OR_NULL(6);
+	UsageContent content = content_of_arguments(fcinfo);
 	CardFinding finding;
-	const FreeColumn *column = column_with_card(fcinfo, dimensions, attribution, &finding);
+	const char *column = column_with_card(&content, &finding);
 
 	/* First: when the answer is false, PostgreSQL quotes the row. */
 	if (column != NULL)
-		billing_refuse_card(column->name, finding);
-	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(2), NUMERIC_OR_NULL(4), dimensions, attribution) == NULL);
+		billing_refuse_card(column, finding);
+	PG_RETURN_BOOL(content_problem(&content) == NULL);
 }
 
 BILLING_FUNCTION(billing_usage_card)
 {
+	UsageContent content = content_of_arguments(fcinfo);
 	CardFinding finding;
-	const FreeColumn *column = column_with_card(fcinfo, JSONB_OR_NULL(5), JSONB_OR_NULL(6), &finding);
+	const char *column = column_with_card(&content, &finding);
 
 	if (column == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s holds %s", column->name, billing_card_text(finding))));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s holds %s", column, billing_card_text(finding))));
 }
 
 static bool
@@ -222,33 +242,29 @@ meter_adds_up(const text *aggregation)
 	return (length == 3 && memcmp(name, "sum", 3) == 0) || (length == 5 && memcmp(name, "count", 5) == 0);
 }
 
-typedef struct Usage
-{
-	text *event_id;
-	Numeric quantity;
-	Jsonb *dimensions;
-	Jsonb *attribution;
-	text *corrects_event_id; /* NULL: no correction */
-	text *aggregation;		 /* of its meter, as its keys */
-	ArrayType *keys;
-} Usage;
-
 static const char *
-usage_problem(const Usage *usage)
+usage_problem(const UsageContent *content, const UsageMeter *meter)
 {
-	const char *problem =
-		content_problem(usage->event_id, usage->quantity, usage->dimensions, usage->attribution);
+	const char *problem = content_problem(content);
 
 	if (problem != NULL)
 		return problem;
-	if (is_negative(usage->quantity) &&
-		(usage->corrects_event_id == NULL || !meter_adds_up(usage->aggregation)))
+	if (is_negative(content->quantity) &&
+		(content->corrects_event_id == NULL || !meter_adds_up(meter->aggregation)))
 		return "negative quantity";
-	if (usage->corrects_event_id != NULL && same_text(usage->corrects_event_id, usage->event_id))
+	if (content->corrects_event_id != NULL && same_text(content->corrects_event_id, content->event_id))
 		return "itself";
-	if (!are_dimensions(usage->dimensions, usage->keys))
+	if (!are_dimensions(content->dimensions, meter->keys))
 		return "dimensions";
 	return NULL;
+}
+
+bool
+usage_is_recordable(const UsageContent *content, const UsageMeter *meter)
+{
+	CardFinding finding;
+
+	return column_with_card(content, &finding) == NULL && usage_problem(content, meter) == NULL;
 }
 
 BILLING_FUNCTION(billing_usage_problem)
@@ -257,8 +273,12 @@ BILLING_FUNCTION(billing_usage_problem)
 
 	if (PG_ARGISNULL(5) || PG_ARGISNULL(6))
 		PG_RETURN_NULL();
-	problem = usage_problem(&(Usage){TEXT_OR_NULL(0), NUMERIC_OR_NULL(1), JSONB_OR_NULL(2), JSONB_OR_NULL(3),
-									 TEXT_OR_NULL(4), PG_GETARG_TEXT_PP(5), PG_GETARG_ARRAYTYPE_P(6)});
+	problem = usage_problem(&(UsageContent){.event_id = TEXT_OR_NULL(0),
+											.quantity = NUMERIC_OR_NULL(1),
+											.dimensions = JSONB_OR_NULL(2),
+											.attribution = JSONB_OR_NULL(3),
+											.corrects_event_id = TEXT_OR_NULL(4)},
+							&(UsageMeter){PG_GETARG_TEXT_PP(5), PG_GETARG_ARRAYTYPE_P(6)});
 	if (problem == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(problem));

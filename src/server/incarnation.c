@@ -131,13 +131,18 @@ require_incarnation(void)
 	return &current;
 }
 
+int64
+billing_xid_offset(void)
+{
+	return require_incarnation()->xid_offset;
+}
+
 BILLING_FUNCTION(billing_log_xid)
 {
-	const Incarnation *incarnation = require_incarnation();
+	int64 offset = billing_xid_offset();
 	FullTransactionId xid = GetTopFullTransactionId();
 
-	PG_RETURN_FULLTRANSACTIONID(
-		FullTransactionIdFromU64(U64FromFullTransactionId(xid) + (uint64) incarnation->xid_offset));
+	PG_RETURN_FULLTRANSACTIONID(FullTransactionIdFromU64(U64FromFullTransactionId(xid) + (uint64) offset));
 }
 
 BILLING_FUNCTION(billing_incarnation)

@@ -74,6 +74,11 @@ extern bool billing_is_installed(void);
 /* Raises MB425 with its hint unless installed. */
 extern void billing_require_installed(void);
 
+/* ---- incarnation.c ---- */
+
+/* What billing.log_xid() adds to the id of the transaction. Raises MB425, and MB426 in a cluster that is not the data's. */
+extern int64 billing_xid_offset(void);
+
 /* ---- partition.c ---- */
 
 /* The UTC day of an instant. */
