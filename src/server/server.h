@@ -74,6 +74,11 @@ extern bool billing_is_installed(void);
 /* Raises MB425 with its hint unless installed. */
 extern void billing_require_installed(void);
 
+/* ---- ids.c ---- */
+
+/* A new UUIDv7, palloc'd. */
+extern struct pg_uuid_t *billing_new_uuid(void);
+
 /* ---- partition.c ---- */
 
 /* The UTC day of an instant. */
