@@ -46,7 +46,7 @@ BEGIN
     CALL billing.run_job('sealing', now);
 END
 $$;
-COMMENT ON PROCEDURE billing.job_sealing(timestamptz) IS 'Seals the log of evidence: billing.run_job(''sealing''). Errors: as there.';
+COMMENT ON PROCEDURE billing.job_sealing(timestamptz) IS 'Seals the log of evidence and closes balances: billing.run_job(''sealing''). Errors: as there.';
 
 CREATE PROCEDURE billing.job_escalation(now timestamptz DEFAULT now())
 LANGUAGE plpgsql AS $$

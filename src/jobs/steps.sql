@@ -158,6 +158,19 @@ END
 $$;
 COMMENT ON FUNCTION billing.step_seal(jsonb, timestamptz) IS 'Internal: billing.seal(), the first in its transaction.';
 
+CREATE FUNCTION billing.step_balances(state jsonb, now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Busy accounts each time, all of them once a day: snapshots then stay fewer than entries, and what comes after one stays short.
+    is_first boolean := coalesce((SELECT billing.utc_day(j.done_to) FROM billing.jobs j WHERE j.job = 'sealing') < billing.utc_day(now), true);
+    closed   record;
+BEGIN
+    SELECT * INTO closed FROM billing.close_balances(CASE WHEN is_first THEN 1 ELSE 100 END);
+    RETURN jsonb_build_object('progress', format('window %s: balances of %s accounts closed', closed.window_no, closed.accounts));
+END
+$$;
+COMMENT ON FUNCTION billing.step_balances(jsonb, timestamptz) IS 'Internal: billing.close_balances(), the first in its transaction: accounts with 100 new entries, and on the first success of a UTC day all.';
+
 -- The first few of what a check lists, and how many.
 CREATE FUNCTION billing.step_check(name text, query text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

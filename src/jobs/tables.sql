@@ -97,7 +97,7 @@ INSERT INTO billing.jobs (position, job, schedule, overdue_after, retry_after, s
      'Rates what was counted and posts the differences.'),
     (5, 'invoice_run', '20 0 * * *', '25 hours', '10 minutes', '{renewals,counts,billing_partitions,invoices}', false,
      '{"batch_tenants":10000,"finalize":true,"grace_days":1}', 'Bills what is due, and finalizes invoices after their days of grace.'),
-    (6, 'sealing', '*/10 * * * *', '30 minutes', '2 minutes', '{seal}', false, '{"heartbeat":false}', 'Seals the log of evidence.'),
+    (6, 'sealing', '*/10 * * * *', '30 minutes', '2 minutes', '{seal,balances}', true, '{"heartbeat":false}', 'Seals the log of evidence; closes balances.'),
     (7, 'escalation', '7 * * * *', '2 hours', '5 minutes', '{escalation}', false, '{}', 'Escalates disputes of identity that are past their time.'),
     (8, 'verification', '40 2 * * *', '25 hours', '1 hour', '{replay,integrity,log}', true, '{"verify_log":true}',
      'Replays counts and coverage, checks integrity, and verifies the log.'),

@@ -39,7 +39,8 @@ enum
 	ARG_COUNT
 };
 
-static const Oid post_types[ARG_COUNT] = {TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, DATEOID};
+/* The last is the id, which is no argument. */
+static const Oid post_types[ARG_COUNT + 1] = {TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, DATEOID, UUIDOID};
 
 /* Says which of the names in a refused posting is not known; one of them is not. */
 static void
@@ -75,27 +76,31 @@ check_amount(int64 amount_minor)
 			errhint("Choose the entry type by direction; undo an entry with billing.reverse_entry()."));
 }
 
-/* Posts through a plan kept for the life of the backend: this is called once per payment. */
-static Datum
-post_entry(const Datum *values, const char *nulls)
+/* Posts under an id, through a plan kept for the life of the backend: this is called once per payment. */
+static void
+post_entry(const Datum *arguments, const char *argument_nulls, Datum entry_id)
 {
 	static SPIPlanPtr plan = NULL;
-	bool isnull;
+	Datum values[ARG_COUNT + 1];
+	char nulls[ARG_COUNT + 1];
 
+	memcpy(values, arguments, sizeof(Datum) * ARG_COUNT);
+	memcpy(nulls, argument_nulls, ARG_COUNT);
+	values[ARG_COUNT] = entry_id;
+	nulls[ARG_COUNT] = ' ';
 	if (plan == NULL)
 	{
-		SPIPlanPtr fresh = SPI_prepare(SQL_LEDGER_POST_ENTRY, ARG_COUNT, (Oid *) post_types);
+		SPIPlanPtr fresh = SPI_prepare(SQL_LEDGER_POST_ENTRY, ARG_COUNT + 1, (Oid *) post_types);
 
 		if (fresh == NULL)
 			elog(ERROR, "could not prepare posting: %s", SPI_result_code_string(SPI_result));
 		SPI_keepplan(fresh);
 		plan = fresh;
 	}
-	if (SPI_execute_plan(plan, (Datum *) values, nulls, false, 1) != SPI_OK_INSERT_RETURNING)
+	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not post the entry");
 	if (SPI_processed == 0)
 		report_refused_entry(values);
-	return billing_spi_value(0, 1, &isnull);
 }
 
 /* What the caller asked, for the idempotency key: every argument but the key. */
@@ -130,16 +135,6 @@ keep_answer(Datum tenant, Datum key, Datum entry_id)
 					types, values, NULL);
 }
 
-/* Copies the id out of the SPI context, which goes with SPI_finish(). */
-static Datum
-copy_uuid(Datum id)
-{
-	pg_uuid_t *copy = SPI_palloc(sizeof(pg_uuid_t));
-
-	memcpy(copy, DatumGetUUIDP(id), sizeof(pg_uuid_t));
-	return UUIDPGetDatum(copy);
-}
-
 /* Today, unless the day is given. After the key's check, so that a repetition after midnight is still the same request. */
 static void
 settle_day(Datum *values, char *nulls)
@@ -150,33 +145,34 @@ settle_day(Datum *values, char *nulls)
 	billing_require_partition("ledger_entries", DatumGetDateADT(values[ARG_POSTED_ON]));
 }
 
-static Datum
-post_entry_once(Datum *values, char *nulls, bool has_key, Datum key)
+/* Posts, unless the key was used: then the id that was given before is the result. */
+static void
+post_entry_once(Datum *values, char *nulls, bool has_key, Datum key, pg_uuid_t *entry_id)
 {
-	Datum entry_id;
-
 	if (has_key)
 	{
 		char *before = answer_given_before(values, nulls, key);
 
 		if (before != NULL)
-			return copy_uuid(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
+		{
+			*entry_id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
+			return;
+		}
 	}
 	settle_day(values, nulls);
 	ForceSyncCommit();
 	FAULT_POINT("an entry is posted");
-	entry_id = post_entry(values, nulls);
+	post_entry(values, nulls, UUIDPGetDatum(entry_id));
 	FAULT_POINT("the answer to a posting is kept");
 	if (has_key)
-		keep_answer(values[ARG_TENANT], key, entry_id);
-	return copy_uuid(entry_id);
+		keep_answer(values[ARG_TENANT], key, UUIDPGetDatum(entry_id));
 }
 
 BILLING_FUNCTION(billing_post_entry)
 {
 	Datum values[ARG_COUNT];
 	char nulls[ARG_COUNT];
-	Datum entry_id;
+	pg_uuid_t *entry_id;
 
 	billing_refuse_card_arguments(fcinfo);
 	for (int i = 0; i < ARG_COUNT; i++)
@@ -188,9 +184,10 @@ BILLING_FUNCTION(billing_post_entry)
 					errmsg("argument %d of post_entry is null", i + 1));
 	}
 	check_amount(DatumGetInt64(values[ARG_AMOUNT]));
+	entry_id = billing_new_uuid();
 	billing_spi_connect();
-	entry_id = post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT),
-							   PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT));
+	post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT),
+					PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT), entry_id);
 	billing_spi_finish();
-	PG_RETURN_DATUM(entry_id);
+	PG_RETURN_UUID_P(entry_id);
 }

@@ -76,7 +76,8 @@ CREATE TABLE billing.ledger_entries (
     PRIMARY KEY (posted_on, tenant_id, entry_id),
     CHECK (debit_account <> credit_account)
 ) PARTITION BY RANGE (posted_on);
-CREATE INDEX ledger_entries_tenant ON billing.ledger_entries (tenant_id, account_id, currency);
+-- A balance is read from its snapshot and what came after it: log_xid finds that.
+CREATE INDEX ledger_entries_tenant ON billing.ledger_entries (tenant_id, account_id, currency, log_xid);
 -- In the order of insertion, so at its right edge: the log is sealed in it, and one block of a large transaction found by it.
 CREATE INDEX ledger_entries_log ON billing.ledger_entries (log_xid, posted_on, tenant_id, entry_id);
 CREATE INDEX ledger_entries_reversal ON billing.ledger_entries (tenant_id, source_id) WHERE source = 'reversal';
@@ -100,6 +101,41 @@ INSERT INTO billing.partitioned_tables VALUES ('ledger_entries', NULL);
 SELECT billing.make_append_only('ledger_entries');
 SELECT billing.refuse_cards_in('ledger_entries', 'memo');
 SELECT billing.make_audited(t) FROM unnest('{ledger_accounts,entry_types}'::text[]) AS t;
+
+CREATE TABLE billing.balance_windows (
+    window_no   bigint      NOT NULL PRIMARY KEY CHECK (window_no > 0),
+    incarnation integer     NOT NULL REFERENCES billing.incarnations,
+    snapshot    pg_snapshot NOT NULL,
+    is_complete boolean     NOT NULL,
+    accounts    bigint      NOT NULL CHECK (accounts > 0),
+    closed_at   timestamptz NOT NULL
+);
+COMMENT ON TABLE  billing.balance_windows IS 'When balances were closed, append-only: what balance_snapshots has for a window is over the entries visible in its snapshot, and over no others.';
+COMMENT ON COLUMN billing.balance_windows.window_no IS 'Counts from 1, without gaps.';
+COMMENT ON COLUMN billing.balance_windows.incarnation IS 'The cluster it was taken in.';
+COMMENT ON COLUMN billing.balance_windows.snapshot IS 'The entries it is over, in log_xid terms (the incarnation''s offset added).';
+COMMENT ON COLUMN billing.balance_windows.is_complete IS 'Whether every account with new entries was closed, or only those with many.';
+COMMENT ON COLUMN billing.balance_windows.accounts IS 'Accounts closed, counted per currency.';
+COMMENT ON COLUMN billing.balance_windows.closed_at IS 'When it was taken.';
+
+CREATE TABLE billing.balance_snapshots (
+    tenant_id      text    COLLATE "C" NOT NULL,
+    account_id     text    COLLATE "C" NOT NULL,
+    currency       text    COLLATE "C" NOT NULL,
+    window_no      bigint  NOT NULL,
+    ledger_account text    COLLATE "C" NOT NULL,
+    total          numeric NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, currency, window_no, ledger_account)
+);
+COMMENT ON TABLE  billing.balance_snapshots IS 'Balances of all ledger accounts of an account and currency as of a window of balance_windows, append-only. Derived from ledger_entries: billing.balance() adds what came after the last one, and billing.check_integrity() sums again.';
+COMMENT ON COLUMN billing.balance_snapshots.tenant_id IS 'Whose.';
+COMMENT ON COLUMN billing.balance_snapshots.account_id IS 'The account that pays.';
+COMMENT ON COLUMN billing.balance_snapshots.currency IS 'Currency of the total.';
+COMMENT ON COLUMN billing.balance_snapshots.window_no IS 'The window; one without rows of the account did not close it.';
+COMMENT ON COLUMN billing.balance_snapshots.ledger_account IS 'Of billing.ledger_accounts; one that is missing has no entries yet.';
+COMMENT ON COLUMN billing.balance_snapshots.total IS 'Debits less credits, minor units; numeric, so that a sum beyond bigint keeps no other account from being closed.';
+SELECT billing.make_append_only(t) FROM unnest('{balance_windows,balance_snapshots}'::text[]) AS t;
+INSERT INTO billing.stage_locks VALUES ('close_balances');
 
 CREATE VIEW billing.balances WITH (security_invoker = true) AS
 SELECT tenant_id, account_id, currency, ledger_account,

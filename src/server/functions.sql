@@ -161,7 +161,7 @@ BEGIN
         highest := greatest(highest, one);
     END LOOP;
     SELECT greatest(highest, max(pg_snapshot_xmax(w.snapshot)::text::bigint)) INTO highest
-      FROM (SELECT snapshot FROM billing.count_windows UNION ALL SELECT snapshot FROM billing.coverage_windows UNION ALL SELECT snapshot FROM billing.checkpoints) AS w;
+      FROM (SELECT snapshot FROM billing.count_windows UNION ALL SELECT snapshot FROM billing.coverage_windows UNION ALL SELECT snapshot FROM billing.balance_windows UNION ALL SELECT snapshot FROM billing.checkpoints) AS w;
     RETURN highest;
 END
 $$;

@@ -23,8 +23,8 @@ unix_milliseconds(TimestampTz instant)
 	return (instant + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
 }
 
-static pg_uuid_t *
-new_uuid_v7(void)
+pg_uuid_t *
+billing_new_uuid(void)
 {
 	static UuidClock clock = {0, 0};
 	uint8_t random[UUID_RANDOM_SIZE];
@@ -40,7 +40,7 @@ new_uuid_v7(void)
 
 BILLING_FUNCTION(billing_uuid_v7)
 {
-	PG_RETURN_UUID_P(new_uuid_v7());
+	PG_RETURN_UUID_P(billing_new_uuid());
 }
 
 static pg_uuid_t *

@@ -79,6 +79,11 @@ extern void billing_require_installed(void);
 /* What billing.log_xid() adds to the id of the transaction. Raises MB425, and MB426 in a cluster that is not the data's. */
 extern int64 billing_xid_offset(void);
 
+/* ---- ids.c ---- */
+
+/* A new UUIDv7, palloc'd. */
+extern struct pg_uuid_t *billing_new_uuid(void);
+
 /* ---- partition.c ---- */
 
 /* The UTC day of an instant. */

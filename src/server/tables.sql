@@ -37,7 +37,7 @@ CREATE TABLE billing.stage_locks (
     stage text COLLATE "C" NOT NULL PRIMARY KEY
 );
 COMMENT ON TABLE  billing.stage_locks IS 'One row per stage that only one session may run at a time. The session locks its row FOR UPDATE: a row lock dies with its transaction and works on every node.';
-COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run, partitions, seal, or what a module adds: coverage_sync, renewals, retention.';
+COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run, partitions, seal, or what a module adds: coverage_sync, renewals, close_balances, retention.';
 INSERT INTO billing.stage_locks VALUES ('count_sync'), ('billing_run'), ('partitions'), ('seal');
 
 CREATE TABLE billing.partitioned_tables (

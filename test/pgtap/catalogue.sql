@@ -129,7 +129,7 @@ SELECT is_empty($$ WITH now AS (SELECT routine AS object, proacl AS acl FROM rou
 CREATE TEMP VIEW append_only AS
 SELECT DISTINCT relation_oid, relation, logical FROM columns
  WHERE column_name = 'log_xid' AND relkind IN ('r', 'p') AND logical NOT IN ('billing.invoices'::regclass, 'billing.invoice_lines'::regclass, 'billing.plan_versions'::regclass)
-UNION SELECT relation_oid, relation, logical FROM tables WHERE relation IN ('count_windows', 'coverage_windows', 'coverage_event_ids', 'checkpoint_notes', 'log_segments', 'log_blocks', 'log_hashes', 'evidence_bundles', 'evidence_months');
+UNION SELECT relation_oid, relation, logical FROM tables WHERE relation IN ('count_windows', 'coverage_windows', 'balance_windows', 'balance_snapshots', 'coverage_event_ids', 'checkpoint_notes', 'log_segments', 'log_blocks', 'log_hashes', 'evidence_bundles', 'evidence_months');
 -- tgtype: 1 for each row, 2 before, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
 SELECT is_empty($$ SELECT relation FROM append_only a WHERE NOT EXISTS (
                        SELECT FROM triggers WHERE tgrelid = a.relation_oid AND name = 'refuse_change' AND calls = 'refuse_change' AND tgtype = 1 + 2 + 8 + 16 AND tgenabled = 'A') $$,
