@@ -2,9 +2,9 @@
  * run.c: making and finalizing invoices, a few statements for many tenants.
  *
  * The work is in statements/: wanted.sql says what invoices there should be,
- * remove_stale_drafts.sql and make_drafts.sql bring the drafts there, and
- * finalize.sql numbers and posts them. All of it runs under the lock of stage
- * billing_run, so two runs of one period give one invoice.
+ * remove_stale_drafts.sql and make_invoices.sql bring them there, as drafts or
+ * finalized at once, and finalize.sql numbers and posts drafts. All of it runs
+ * under the lock of stage billing_run, so two runs of one period give one invoice.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -36,35 +36,71 @@ result_count(int column)
 	return DatumGetInt64(billing_spi_value(0, column, &isnull));
 }
 
+static bool
+has_drafts(TenantRange range)
+{
+	static const Oid types[] = {TEXTOID, TEXTOID};
+	Datum values[] = {range.first, range.last};
+
+	return billing_spi_run(
+			   "SELECT FROM billing.invoices WHERE status = 'draft' AND tenant_id BETWEEN $1 AND $2"
+			   " LIMIT 1",
+			   lengthof(types), types, values, NULL) > 0;
+}
+
 static void
 remove_stale_drafts(DateADT due_by, TenantRange range)
 {
 	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID};
 	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last};
 
-	if (billing_spi_run("SELECT FROM billing.invoices WHERE status = 'draft' AND $1 IS NOT NULL"
-						" AND tenant_id BETWEEN $2 AND $3 LIMIT 1",
-						lengthof(types), types, values, NULL) == 0)
-		return;
 	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_REMOVE_STALE_DRAFTS),
 					lengthof(types), types, values, NULL);
 }
 
-static void
-make_drafts(DateADT due_by, TenantRange range, Datum replay_id, BatchResult *result)
+/* Fills in what the statements that finalize have in common. */
+static char *
+fill_finalizing(const char *sql)
 {
-	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID};
+	sql = billing_sql_fill(sql, "@numbered@", SQL_INVOICING_NUMBER);
+	sql = billing_sql_fill(sql, "@insert@", ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES));
+	return billing_sql_fill(sql, "@invoice_canon@", SQL_INVOICING_INVOICE_CANON);
+}
+
+static char *
+make_statement(bool finalize)
+{
+	const char *sql = billing_sql_fill(SQL_INVOICING_MAKE_INVOICES, "@line_canon@", SQL_INVOICING_LINE_CANON);
+
+	if (finalize)
+		sql = fill_finalizing(billing_sql_fill(sql, "@events@", SQL_INVOICING_FINALIZED_EVENTS));
+	else
+	{
+		sql = billing_sql_fill(sql, "@numbered@",
+							   "numbered AS (SELECT d.*, NULL::text AS new_number FROM drafts d)");
+		sql = billing_sql_fill(sql, "@events@", "events AS (SELECT m.* FROM made m)");
+	}
+	return psprintf("%s%s", SQL_INVOICING_WANTED, sql);
+}
+
+/* Makes what is wanted and not there: as drafts, or finalized. */
+static void
+make_invoices(DateADT due_by, TenantRange range, Datum replay_id, bool finalize, BatchResult *result)
+{
+	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, BOOLOID};
 	Datum values[] = {DateADTGetDatum(due_by),
 					  range.first,
 					  range.last,
 					  replay_id,
 					  session_user_name(),
-					  TimestampTzGetDatum(GetCurrentTimestamp())};
+					  TimestampTzGetDatum(GetCurrentTimestamp()),
+					  BoolGetDatum(finalize)};
 
-	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_MAKE_DRAFTS), lengthof(types), types,
-					values, NULL);
+	billing_spi_run(make_statement(finalize), lengthof(types), types, values, NULL);
 	result->invoices = result_count(1);
 	result->lines = result_count(2);
+	if (finalize)
+		result->finalized = result->invoices;
 }
 
 int64
@@ -78,12 +114,9 @@ invoicing_finalize(DateADT due_by, TenantRange range, const Datum *invoice_id)
 					  session_user_name(),
 					  TimestampTzGetDatum(GetCurrentTimestamp())};
 	const char *nulls = invoice_id ? "      " : "   n  ";
-	const char *sql;
+	const char *sql = billing_sql_fill(SQL_INVOICING_FINALIZE, "@line_canon@", SQL_INVOICING_LINE_CANON);
 
-	sql = billing_sql_fill(SQL_INVOICING_FINALIZE, "@insert@", ledger_insert(SQL_INVOICING_FINALIZE_ENTRIES));
-	sql = billing_sql_fill(sql, "@invoice_canon@", SQL_INVOICING_INVOICE_CANON);
-	sql = billing_sql_fill(sql, "@line_canon@", SQL_INVOICING_LINE_CANON);
-	billing_spi_run(sql, lengthof(types), types, values, nulls);
+	billing_spi_run(fill_finalizing(sql), lengthof(types), types, values, nulls);
 	return result_count(1);
 }
 
@@ -91,15 +124,19 @@ BatchResult
 invoicing_run_batch(DateADT due_by, TenantRange range, Datum replay_id, bool finalize)
 {
 	BatchResult result = {0};
+	bool drafted;
 
 	billing_lock_stage("billing_run");
 	result.revisions = rating_rate(due_by, range);
 	FAULT_POINT("drafts are remade");
-	remove_stale_drafts(due_by, range);
-	FAULT_POINT("drafts are made");
-	make_drafts(due_by, range, replay_id, &result);
+	drafted = has_drafts(range);
+	if (drafted)
+		remove_stale_drafts(due_by, range);
+	FAULT_POINT("invoices are made");
+	/* Without drafts there is nothing to number but what is made now, so its rows are written once. */
+	make_invoices(due_by, range, replay_id, finalize && !drafted, &result);
 	FAULT_POINT("invoices are finalized");
-	if (finalize)
+	if (finalize && drafted)
 		result.finalized = invoicing_finalize(due_by, range, NULL);
 	return result;
 }
