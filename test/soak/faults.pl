@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# At each point of each call that writes something fails, or the server ends. After an error, and after a crash before the commit,
+# At each point of each call that writes something fails, or is cancelled, or the server ends. After an error, and after a crash before the commit,
 # nothing is changed, and the session goes on; after a crash that comes later all of it is there. A procedure that commits in between
 # ends as one left in peace when it is called again.
 #
@@ -85,7 +85,7 @@ sub places
 	return @chosen;
 }
 
-# An error at each place, one after the other in one session, which then does what was asked.
+# An error or a cancel at each place, one after the other in one session, which then does what was asked.
 sub fail_at_places
 {
 	my ($name, @places) = @_;
@@ -93,12 +93,13 @@ sub fail_at_places
 	for my $place (@places)
 	{
 		my ($point, $n) = @$place;
-		$script .= set_fault("$point:error:$n") . ";\n$calls{$name};\n" . set_fault('') . ";\nSELECT 'state ' || soak.digest();\n";
+		my $fault = rand() < 0.25 ? set_fault("$point:sleep:$n") . '; SET statement_timeout = 60' : set_fault("$point:error:$n");
+		$script .= "$fault;\n$calls{$name};\nRESET statement_timeout;\n" . set_fault('') . ";\nSELECT 'state ' || soak.digest();\n";
 	}
 	$script .= "BEGIN;\n$calls{$name};\nSELECT 'goes on';\nROLLBACK;\n";
 	my ($status, $out, $error) = $node->psql('postgres', $script, on_error_stop => 0);
 	my @states = $out =~ /^state (\w+)$/mg;
-	my $errors = () = $error =~ /ERROR:  fault at/g;
+	my $errors = () = $error =~ /ERROR:  (?:fault at|canceling statement due to statement timeout)/g;
 	problem("$name: an error at each of " . @places . ' places', $errors, scalar @places);
 	problem("$name: error at $places[$_][0] $places[$_][1] changes nothing", $states[$_] // 'none', $untouched) for 0 .. $#places;
 	problem("$name: the session goes on", $out =~ /^goes on$/m ? 'yes' : $error =~ s/.*\n(?=.*ERROR)//sr, 'yes');
