@@ -95,7 +95,7 @@ sub call_texts
 		record_activity_proof => q{SELECT billing.record_activity_proof('t1', 'a', sha256('proofMARK'), '2026-02-05')},
 		claim_identity => q{SELECT billing.claim_identity('t1', 'c', 'serial', 'S1MARK', '2026-02-02')},
 		claim_identities => q{SELECT billing.claim_identities('[{"tenant":"t1","device":"c","identity_type":"mac","identity_value":"M1MARK"},{"tenant":"t1","device":"a","identity_type":"mac","identity_value":"M1MARK"}]')},
-		resolve_claim => q{SELECT billing.resolve_claim('t1', 'serial', 'S1', 'evidence', winner => 'a', actor => 'clerk', reason => 'seen')},
+		resolve_claim => q{SELECT billing.resolve_claim('t1', 'serial', 'S1', 'merge', winner => 'a', actor => 'clerk', reason => 'seen')},
 		escalate_disputes => q{SELECT billing.escalate_disputes('2031-01-01Z')},
 		set_coverage_policy => q{SELECT billing.set_coverage_policy('t1', dispute_sla_hours => 24)},
 		set_personal_data => q{SELECT billing.set_personal_data('t2', 'main', 'email', 'b' || chr(64) || 'mail.example')},
