@@ -6,7 +6,7 @@
  * a cursor with those; only the statement that records, which contains
  * nothing of the caller's but values, runs as the owner of the tables. Rows
  * come in the order of the unique index and are recorded some thousands at a
- * time, by the statements of record_usage(); the cursor's snapshot stays.
+ * time, as those of record_usage() are; the cursor's snapshot stays.
  */
 #include "postgres.h"
 #include "fmgr.h"
