@@ -90,9 +90,11 @@ add_count(QuantityState *state, FunctionCallInfo fcinfo)
 	else if (state->quantity == NULL)
 		take_quantity(state, DatumGetNumeric(quantity));
 	else if (is_aggregation(aggregation, "max"))
-		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(numeric_larger, NumericGetDatum(state->quantity), quantity)));
+		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(
+								 numeric_larger, NumericGetDatum(state->quantity), quantity)));
 	else
-		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(state->quantity), quantity)));
+		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(
+								 numeric_add, NumericGetDatum(state->quantity), quantity)));
 }
 
 BILLING_FUNCTION(billing_quantity_of_step)
