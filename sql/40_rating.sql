@@ -43,6 +43,17 @@ $$;
 SELECT billing.create_meter('u', unit => 'unit', dimensions => '{kind}'), billing.create_meter('hits', unit => 'hit', aggregation => 'count'),
        billing.create_meter('peak', unit => 'unit', aggregation => 'max'), billing.create_meter('level', unit => 'unit', aggregation => 'latest');
 
+-- The quantity of a period, by aggregation: 4.5 + 8 + 9 + 2; 9; the two latest are at one time, and {"kind":"z"} sorts after {"kind":"a"}: 8.
+-- Whatever their order.
+SELECT a.aggregation, billing.quantity_of(a.aggregation, c.quantity, c.latest_at::timestamptz, c.dimensions::jsonb ORDER BY c.n) AS quantity,
+       billing.quantity_of(a.aggregation, c.quantity, c.latest_at::timestamptz, c.dimensions::jsonb ORDER BY c.n DESC) AS other_way
+  FROM unnest('{sum,count,max,latest}'::text[]) AS a (aggregation),
+       (VALUES (1, 4.5, '2026-01-01Z', '{}'), (2, 8, '2026-01-03Z', '{"kind":"z"}'), (3, 9, '2026-01-02Z', '{}'), (4, 2, '2026-01-03Z', '{"kind":"a"}')) AS c (n, quantity, latest_at, dimensions)
+ GROUP BY a.aggregation ORDER BY a.aggregation;
+SELECT billing.quantity_of('sum', 1, now(), '{}') FROM generate_series(1, 0);
+SELECT billing.quantity_of('sum', NULL, now(), '{}');
+\echo :LAST_ERROR_SQLSTATE
+
 -- All eight models on one quantity, 1234.5:
 --   flat 12.34; unit 1234.5 x 0.0125 / 3 = 5.14375; graduated 100 x 0 + 900 x 0.05 + 1 + 234.5 x 0.0333 + 2 = 55.80885;
 --   volume 1234.5 x 0.0333 + 2 = 43.10885; package 13 started hundreds x 1.50 = 19.50; percentage 1234.5 x 2.9 % + 0.30 = 36.1005;

@@ -23,6 +23,8 @@ SELECT * FROM billing.cycle_containing('2023-01-31', 1, '2023-02-27');
 SELECT * FROM billing.cycle_containing('2023-01-31', 1, '2023-02-28');
 SELECT * FROM billing.cycle_containing('2023-01-31', 1, '2023-01-30');
 SELECT billing.cycle_containing(NULL, 1, '2023-01-30');
+SELECT count(*) AS same_start FROM generate_series(-400, 1200) i, LATERAL (SELECT date '2022-12-01' + i) AS d (day)
+ WHERE billing.cycle_start('2024-01-31', 3, day) = (billing.cycle_containing('2024-01-31', 3, day)).cycle_start;
 
 -- A call that is not read to its end.
 SELECT cycle_start FROM billing.cycles('2026-01-01', 1, '2026-01-01', '9999-01-01') LIMIT 2;

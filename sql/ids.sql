@@ -37,6 +37,23 @@ SELECT billing.fingerprint(VARIADIC '{{a},{b}}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.fingerprint(VARIADIC ('[5:6]={a,b}'::text[])) = billing.fingerprint('a', 'b') AS other_bounds;
 
+-- Of columns: as of their texts, whatever the session's settings.
+SET datestyle = 'SQL, DMY'; SET bytea_output = 'escape'; SET extra_float_digits = 0;
+SELECT billing.fingerprint_columns('é'::text, NULL::text, -7, 9223372036854775807, date '1969-12-31', '0190b0a0-0000-7000-8000-0000000000ab'::uuid,
+                                   '\x00ff'::bytea, sha256(''), 12.50, 0::numeric)
+     = billing.fingerprint('é', NULL, '-7', '9223372036854775807', '-1', '0190b0a0-0000-7000-8000-0000000000ab',
+                           '00ff', encode(sha256(''), 'hex'), '12.50', '0') AS as_texts,
+       billing.fingerprint_columns(sha256('') || sha256('')) = billing.fingerprint(encode(sha256('') || sha256(''), 'hex')) AS long_bytes,
+       billing.derive_id_from('line', 'a'::text, 1, date '2026-01-31') = billing.derive_id('line', 'a', '1', '20484') AS id_as_texts,
+       billing.derive_id_from(NULL, 1) IS NULL AS null_kind;
+RESET datestyle; RESET bytea_output; RESET extra_float_digits;
+SELECT billing.fingerprint_columns(1.5::float8);
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.fingerprint_columns(VARIADIC '{a,b}'::text[]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.derive_id_from('line', 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24);
+\echo :LAST_ERROR_SQLSTATE
+
 -- Canonical JSON (RFC 8785).
 SELECT document, billing.canonical_json(document) AS canonical
   FROM (VALUES ('{}'::jsonb), ('[]'), ('null'), ('"a\u000f\n\"\\/"'), ('{"b": 1.50, "a": [1e3, 1e-7, 333333333.33333329, -0.0]}'),

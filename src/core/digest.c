@@ -2,13 +2,19 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NULL_PART_LENGTH UINT32_MAX
+
+/* What is hashed comes in pieces of a few bytes, and the library takes longer to be called than to take them. */
+#define PENDING_SIZE 512
 
 struct DigestContext
 {
 	EVP_MD *algorithm;
 	EVP_MD_CTX *state;
+	size_t pending_length;
+	uint8_t pending[PENDING_SIZE];
 };
 
 static DigestStatus
@@ -44,15 +50,37 @@ digest_create(DigestContext **context)
 DigestStatus
 digest_reset(DigestContext *context)
 {
+	context->pending_length = 0;
 	return status_from_library(EVP_DigestInit_ex2(context->state, context->algorithm, NULL));
+}
+
+static DigestStatus
+flush_pending(DigestContext *context)
+{
+	size_t length = context->pending_length;
+
+	context->pending_length = 0;
+	if (length == 0)
+		return DIGEST_OK;
+	return status_from_library(EVP_DigestUpdate(context->state, context->pending, length));
 }
 
 DigestStatus
 digest_update(DigestContext *context, const void *bytes, size_t length)
 {
+	DigestStatus status = DIGEST_OK;
+
 	if (length == 0)
 		return DIGEST_OK;
-	return status_from_library(EVP_DigestUpdate(context->state, bytes, length));
+	if (length > PENDING_SIZE - context->pending_length)
+		status = flush_pending(context);
+	if (status != DIGEST_OK)
+		return status;
+	if (length > PENDING_SIZE)
+		return status_from_library(EVP_DigestUpdate(context->state, bytes, length));
+	memcpy(context->pending + context->pending_length, bytes, length);
+	context->pending_length += length;
+	return DIGEST_OK;
 }
 
 DigestStatus
@@ -74,6 +102,10 @@ digest_update_part(DigestContext *context, DigestPart part)
 DigestStatus
 digest_final(DigestContext *context, uint8_t out[DIGEST_SIZE])
 {
+	DigestStatus status = flush_pending(context);
+
+	if (status != DIGEST_OK)
+		return status;
 	return status_from_library(EVP_DigestFinal_ex(context->state, out, NULL));
 }
 

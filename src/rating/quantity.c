@@ -8,7 +8,6 @@
 #include "fmgr.h"
 
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -42,24 +41,25 @@ is_aggregation(const text *aggregation, const char *name)
 	return VARSIZE_ANY_EXHDR(aggregation) == length && memcmp(VARDATA_ANY(aggregation), name, length) == 0;
 }
 
-/* Keeps a copy in place of what was kept. */
+/* Keeps a copy of a varlena in place of what was kept; most are of the same length. */
 static void *
-keep_value(const QuantityState *state, void *before, Datum value)
+keep_value(const QuantityState *state, void *kept, const void *value)
 {
-	MemoryContext caller = MemoryContextSwitchTo(state->memory);
-	void *copy = DatumGetPointer(datumCopy(value, false, -1));
-
-	if (before != NULL)
-		pfree(before);
-	MemoryContextSwitchTo(caller);
-	return copy;
+	if (kept == NULL || VARSIZE(kept) != VARSIZE(value))
+	{
+		if (kept != NULL)
+			pfree(kept);
+		kept = MemoryContextAlloc(state->memory, VARSIZE(value));
+	}
+	memcpy(kept, value, VARSIZE(value));
+	return kept;
 }
 
 static void
 take_quantity(QuantityState *state, Numeric quantity)
 {
 	if (quantity != state->quantity)
-		state->quantity = keep_value(state, state->quantity, NumericGetDatum(quantity));
+		state->quantity = keep_value(state, state->quantity, quantity);
 }
 
 /* Of several at one instant, that of the dimensions that sort last. */
@@ -75,7 +75,7 @@ take_latest(QuantityState *state, FunctionCallInfo fcinfo)
 		  compareJsonbContainers(&dimensions->root, &state->dimensions->root) <= 0)))
 		return;
 	take_quantity(state, PG_GETARG_NUMERIC(ARG_QUANTITY));
-	state->dimensions = keep_value(state, state->dimensions, JsonbPGetDatum(dimensions));
+	state->dimensions = keep_value(state, state->dimensions, dimensions);
 	state->latest_at = latest_at;
 }
 
@@ -90,9 +90,11 @@ add_count(QuantityState *state, FunctionCallInfo fcinfo)
 	else if (state->quantity == NULL)
 		take_quantity(state, DatumGetNumeric(quantity));
 	else if (is_aggregation(aggregation, "max"))
-		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(numeric_larger, NumericGetDatum(state->quantity), quantity)));
+		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(
+								 numeric_larger, NumericGetDatum(state->quantity), quantity)));
 	else
-		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(numeric_add, NumericGetDatum(state->quantity), quantity)));
+		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(
+								 numeric_add, NumericGetDatum(state->quantity), quantity)));
 }
 
 BILLING_FUNCTION(billing_quantity_of_step)

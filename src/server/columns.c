@@ -110,8 +110,9 @@ read_columns(FunctionCallInfo fcinfo, int first, ColumnParts *columns)
 
 	columns->count = PG_NARGS() - first;
 	for (int i = 0; i < columns->count; i++)
-		columns->parts[i] = PG_ARGISNULL(first + i) ? (DigestPart){NULL, 0}
-													: column_part(types[first + i], PG_GETARG_DATUM(first + i), columns->room[i]);
+		columns->parts[i] = PG_ARGISNULL(first + i)
+								? (DigestPart){NULL, 0}
+								: column_part(types[first + i], PG_GETARG_DATUM(first + i), columns->room[i]);
 }
 
 static bytea *
@@ -138,7 +139,8 @@ derive_id_from(FunctionCallInfo fcinfo)
 	pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
 
 	read_columns(fcinfo, 1, &columns);
-	billing_check_digest(uuid_derive(billing_digest_context(), kind, columns.parts, columns.count, uuid->data));
+	billing_check_digest(
+		uuid_derive(billing_digest_context(), kind, columns.parts, columns.count, uuid->data));
 	pfree(kind);
 	return uuid;
 }

@@ -7,6 +7,7 @@ Against the cluster that the environment names: test/cluster.sh --durable --sign
 OUT.json and OUT.html are written; the table goes to standard output.
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import page
 from stages import STAGES
@@ -52,8 +54,18 @@ def measure(database, side, home):
         script.write_text(timed, encoding="utf-8")
         out = run(["pgbench", "-n", "-c", str(side.clients), "-j", "2", "-T", SECONDS, "-f", str(script), database])
         return float(re.search(r"^tps = ([0-9.]+)", out, re.M).group(1))
+    if side.sessions:
+        return measure_together(database, side.sessions)
     out = psql(database, f"SET work_mem = '64MB';\n\\timing on\n{timed}\n")
     return sum(float(ms) for ms in re.findall(r"^Time: ([0-9.]+) ms", out, re.M))
+
+
+def measure_together(database, sessions):
+    """Until the last of them is done, connecting included."""
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda statements: psql(database, statements), sessions))
+    return 1000 * (time.monotonic() - began)
 
 
 def measure_stage(stage, scale, home):
@@ -68,6 +80,9 @@ def measure_stage(stage, scale, home):
             database = "bench_round"
             copy_database(database, "bench_stage")
         for side in order:
+            if stage.fresh_sides:
+                database = "bench_round"
+                copy_database(database, "bench_stage")
             sides[side].append(measure(database, getattr(stage, side)(rows, part), home))
     floor, ours = (statistics.median(sides[side]) for side in ("floor", "ours"))
     return {"scale": scale, "rows": rows, "floor": floor, "ours": ours, "ratio": ours / floor, "runs": sides}

@@ -49,6 +49,7 @@ class Side:
     before: str = ""
     as_script: bool = False  # many statements, a transaction each
     clients: int = 0  # by pgbench, and then transactions a second
+    sessions: tuple = ()  # instead of timed: the statements of several sessions at once
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Stage:
     floor: Callable[[int, int], Side]
     ours: Callable[[int, int], Side]
     fresh_rounds: bool = False  # each round in a copy of the database as set up
+    fresh_sides: bool = False  # and each side in one of its own
 
 
 def copy_side(table):
@@ -146,6 +148,12 @@ def batch_stage(name, floor_name, tables, before, call):
         floor=lambda _n, _part: Side(before=copies(tables) + "CHECKPOINT;", timed=f"BEGIN; {write_copies(tables)} COMMIT;"))
 
 
+def by_tenant_range(*ranges):
+    """Rating by a session for each range of tenants."""
+    return lambda _n, _part: Side(timed="", before="VACUUM ANALYZE; CHECKPOINT;",
+                                  sessions=tuple(f"SELECT billing.rate_batch('2026-02-01', '{first}', '{last}');" for first, last in ranges))
+
+
 FLOOR_ENTRIES = "CREATE TABLE floor_entries (LIKE billing.ledger_entries INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING CONSTRAINTS);"
 INSERT_ENTRY = """INSERT INTO floor_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account, amount_minor, currency, source, source_id)
 VALUES (current_date, @tenant@, gen_random_uuid(), 'main', 'payment', 'cash', 'receivable', 100, 'EUR', 'hand', '00000000-0000-0000-0000-000000000001');
@@ -185,6 +193,8 @@ STAGES = [
           sync_setup, sync_floor, lambda _n, _part: Side(timed="SELECT FROM billing.sync_counts();")),
     batch_stage("rating, 3 charges a tenant", "INSERT ... SELECT of the same lines and entries, precomputed", ["rated_lines", "ledger_entries"],
                 "", "SELECT billing.rate_batch('2026-02-01', 't', 'u');"),
+    Stage("rating by two sessions, half the tenants each", "the same by one session", 0.6, "ms", lambda scale: 1000 * scale, batch_setup,
+          by_tenant_range(("t", "u")), by_tenant_range(("t", "t54~"), ("t55", "u")), fresh_sides=True),
     batch_stage("invoice run, 3 lines a tenant, finalized", "INSERT ... SELECT of the same invoices, lines, events and entries",
                 ["invoices", "invoice_lines", "invoice_events"],
                 "SELECT billing.rate_batch('2026-02-01', 't', 'u');", "SELECT billing.invoice_batch('2026-02-01', 't', 'u', billing.uuid_v7(), true);"),

@@ -1,12 +1,12 @@
 -- Rating: whatever is rated when, a half year comes to the same. Each subscription has a twin on the same terms with the same
--- usage: one is rated on many days, after each window, one only at the end. The seed is printed, and taken from psql's
--- variable seed when that is set.
+-- usage: one is rated on many days, after each window, one only at the end, and a third now and then, months apart. The seed is
+-- printed, and taken from psql's variable seed when that is set.
 \ir seed.psql
-SELECT plan(16);
+SELECT plan(22);
 SELECT diag('rating: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
-SELECT pg_temp.subscribe_alike(n, '{simA,simB}') FROM generate_series(1, 40) AS n \g /dev/null
+SELECT pg_temp.subscribe_alike(n, '{simA,simB,simC}') FROM generate_series(1, 40) AS n \g /dev/null
 
 CREATE FUNCTION pg_temp.live_through(days integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -18,6 +18,7 @@ BEGIN
         PERFORM pg_temp.take_window(today);
         -- Sometimes on a day before, which must not undo anything.
         revisions := revisions + billing.rate_batch(today - floor(random() ^ 4 * 20)::integer, 'simA', 'simAz');
+        PERFORM billing.rate_batch(today, 'simC', 'simCz') WHERE random() < 0.04;
         today := today + 1 + floor(random() * 6)::integer;
     END LOOP;
     RETURN revisions;
@@ -26,9 +27,9 @@ $$;
 SELECT lives_ok($$ SELECT pg_temp.live_through(180) $$, 'half a year of usage, changes and ratings');
 SELECT diag((SELECT string_agg(format('%s %s %s', operation, answer, n), ', ' ORDER BY operation, answer) FROM (SELECT operation, answer, count(*) AS n FROM sim_answers GROUP BY 1, 2) AS a));
 SELECT ok((SELECT count(*) FROM sim_answers WHERE answer = 'done') > 0, 'subscriptions changed');
-SELECT ok(billing.rate_batch('2026-07-15', 'simA', 'simAz') > 0 AND billing.rate_batch('2026-07-15', 'simB', 'simBz') > 0, 'all rated up to the same day');
-SELECT is(billing.rate_batch('2026-07-15', 'simA', 'simBz'), 0::bigint, 'again: nothing changes');
-SELECT is(billing.rate_batch('2026-03-15', 'simA', 'simBz'), 0::bigint, 'for an earlier day: nothing changes');
+SELECT ok(billing.rate_batch('2026-07-15', 'simA', 'simAz') > 0 AND billing.rate_batch('2026-07-15', 'simB', 'simBz') > 0 AND billing.rate_batch('2026-07-15', 'simC', 'simCz') > 0, 'all rated up to the same day');
+SELECT is(billing.rate_batch('2026-07-15', 'simA', 'simCz'), 0::bigint, 'again: nothing changes');
+SELECT is(billing.rate_batch('2026-03-15', 'simA', 'simCz'), 0::bigint, 'for an earlier day: nothing changes');
 
 -- Latest revisions of lines that charge something; what a change of terms took away has a share of no days and comes to nothing.
 CREATE TEMP TABLE rated_at_last AS
@@ -39,6 +40,9 @@ SELECT is_empty($$ SELECT * FROM rated_at_last WHERE share_days = 0 AND (amount_
 SELECT bag_eq($$ SELECT n, charge_id, plan_id, version, period_start, period_end, due_on, share_days, share_of_days, quantity, amount_minor FROM rated_at_last WHERE twin = 'simA' AND share_days > 0 $$,
               $$ SELECT n, charge_id, plan_id, version, period_start, period_end, due_on, share_days, share_of_days, quantity, amount_minor FROM rated_at_last WHERE twin = 'simB' $$,
               'often or once, the lines are the same');
+SELECT bag_eq($$ SELECT n, charge_id, plan_id, version, period_start, period_end, due_on, share_days, share_of_days, quantity, amount_minor FROM rated_at_last WHERE twin = 'simC' AND share_days > 0 $$,
+              $$ SELECT n, charge_id, plan_id, version, period_start, period_end, due_on, share_days, share_of_days, quantity, amount_minor FROM rated_at_last WHERE twin = 'simB' $$,
+              'and rated months apart');
 SELECT ok((SELECT count(*) FILTER (WHERE revision > 3) FROM rated_at_last WHERE twin = 'simA') > 0 AND (SELECT max(revision) FROM rated_at_last WHERE twin = 'simB') = 1, 'by many revisions, or by one');
 
 -- Against the plain rule: counts of the days of the line, at its price, rounded once. numeric's round() is half away from zero.
@@ -81,5 +85,26 @@ SELECT billing.change_plan('back', :'subscription', 'sim_2', '2026-02-15', today
        billing.cancel_subscription('back', :'subscription', '2026-03-01', today => '2026-02-10') \g /dev/null
 SELECT billing.rate_batch('2026-02-20', 'back', 'back') \g /dev/null
 SELECT is(ARRAY[billing.rate_batch('2026-03-02', 'back', 'back'), billing.rate_batch('2026-02-10', 'back', 'back')], '{2,0}'::bigint[], 'fees rated when their period closed stay, whatever day is rated next');
+-- A subscription that was rated last many months before: a year's period goes on, is corrected, and is done with.
+SELECT billing.create_plan('yearly', currency => 'EUR', period => '1 year') \g /dev/null
+SELECT billing.add_charge('yearly', 'fee', price => '{"model":"flat","amount":"365"}', in_advance => true),
+       billing.add_charge('yearly', 'use', meter => 'sim_sum', price => '{"model":"unit","unit":"0.5"}'), billing.publish_plan('yearly') \g /dev/null
+SELECT billing.create_account('long') \g /dev/null
+SELECT billing.subscribe('long', 'yearly', '2026-01-01') AS subscription \gset
+CREATE FUNCTION pg_temp.long_lines() RETURNS TABLE (line text) LANGUAGE sql AS $$
+    SELECT concat_ws(' ', r.charge_id, r.period_start, r.period_end, r.revision, r.quantity, r.amount_minor, r.posted_minor, r.rated_on)
+      FROM billing.rated r WHERE r.tenant_id = 'long' ORDER BY r.charge_id $$;
+SELECT billing.rate_batch('2026-01-10', 'long', 'long') \g /dev/null
+SELECT results_eq('SELECT * FROM pg_temp.long_lines()', $$ VALUES ('fee 2026-01-01 2027-01-01 1 1 36500 36500 2026-01-10'), ('use 2026-01-01 2027-01-01 1 0 0 0 2026-01-10') $$, 'a year rated in January');
+INSERT INTO billing.daily_counts VALUES ('2026-06-12', 'long', 'main', 'sim_sum', '{"kind":"a"}', 10, 1, '2026-06-12 12:00Z', 1000000);
+INSERT INTO billing.count_windows VALUES (1000000, billing.current_incarnation(), billing.log_snapshot(), 1, 0, now());
+INSERT INTO billing.count_sync_checkpoint_events (tenant_id, sequence, window_no, rows_processed, first_day, last_day, digest, counts_digest, prev_hash, self_hash, created_at)
+VALUES ('long', 1, 1000000, 1, '2026-06-12', '2026-06-12', sha256(''), sha256(''), sha256(''), sha256(''), now());
+SELECT is(ARRAY[billing.rate_batch('2026-06-15', 'long', 'long'), billing.rate_batch('2026-06-15', 'long', 'long'), billing.rate_batch('2026-05-01', 'long', 'long')], '{1,0,0}'::bigint[],
+          'goes on in June, and takes nothing back for a day in May');
+SELECT results_eq('SELECT * FROM pg_temp.long_lines()', $$ VALUES ('fee 2026-01-01 2027-01-01 1 1 36500 36500 2026-01-10'), ('use 2026-01-01 2027-01-01 2 10 500 500 2026-06-15') $$, 'with its usage');
+SELECT billing.cancel_subscription('long', :'subscription', '2026-03-02', today => '2026-02-10') \g /dev/null
+SELECT is(ARRAY[billing.rate_batch('2026-10-20', 'long', 'long'), billing.rate_batch('2026-10-21', 'long', 'long')], '{2,0}'::bigint[], 'an end moved back is found though all was rated past it, once');
+SELECT results_eq('SELECT * FROM pg_temp.long_lines()', $$ VALUES ('fee 2026-01-01 2026-03-02 2 1 6000 -30500 2026-10-20'), ('use 2026-01-01 2026-03-02 3 0 0 -500 2026-10-20') $$, 'and corrected');
 SELECT * FROM finish();
 ROLLBACK;

@@ -3,7 +3,7 @@
 , latest AS (
     SELECT DISTINCT ON (r.tenant_id, r.subscription_id, r.plan_id, r.version, r.charge_id, r.period_start)
            r.tenant_id, r.subscription_id, r.plan_id, r.version, r.charge_id, r.period_start, r.account_id, r.period_end, r.due_on,
-           r.share_of_days, r.currency, r.revision, r.amount_minor, r.rating_key, s.rate_to
+           r.share_of_days, r.currency, r.revision, r.amount_minor, r.rating_key, s.rate_to, s.number
       FROM subscriptions s
       JOIN billing.rated_lines r ON r.tenant_id = s.tenant_id AND r.subscription_id = s.subscription_id AND r.period_start >= s.rate_from
      WHERE r.tenant_id BETWEEN $2 AND $3 AND r.period_start >= (SELECT min(rate_from) FROM subscriptions)
@@ -16,7 +16,7 @@
            coalesce(n.share_of_days, l.share_of_days) AS share_of_days, coalesce(n.quantity, 0) AS quantity,
            coalesce(n.amount_minor, 0) AS amount_minor, coalesce(n.currency, l.currency) AS currency,
            coalesce(n.rate_to, l.rate_to) AS rate_to, coalesce(l.revision, 0) AS revision, coalesce(l.amount_minor, 0) AS amount_before,
-           l.rating_key AS key_before
+           l.rating_key AS key_before, coalesce(n.number, l.number) AS number
       FROM rated_now n
       FULL JOIN latest l USING (tenant_id, subscription_id, plan_id, version, charge_id, period_start)
 ), keyed AS (
@@ -25,17 +25,22 @@
       FROM wanted w
       JOIN billing.charges c USING (plan_id, version, charge_id)
     OFFSET 0 -- or the hash would be computed to compare it, and again to write it
+), revised AS (
+    -- In the order of the indexes, for numbers follow tenant and subscription. What is compared stands first: it is found sooner there.
+    SELECT k.period_start, k.number, k.version, k.plan_id, k.charge_id, k.tenant_id, k.subscription_id, k.revision + 1 AS revision, k.account_id,
+           k.period_end, k.due_on, k.share_days, k.share_of_days, k.quantity, k.amount_minor, k.amount_before, k.currency, k.rating_key, k.rate_to
+      FROM keyed k
+     WHERE k.key_before IS DISTINCT FROM k.rating_key
+     ORDER BY k.period_start, k.number, k.plan_id, k.version, k.charge_id
 ), new_lines AS (
     INSERT INTO billing.rated_lines (period_start, tenant_id, subscription_id, charge_id, revision, rated_line_id, account_id,
                                      plan_id, version, period_end, due_on, share_days, share_of_days, quantity, amount_minor,
                                      posted_minor, currency, rating_key, rated_on, window_no)
-    SELECT k.period_start, k.tenant_id, k.subscription_id, k.charge_id, k.revision + 1,
-           billing.derive_id_from('rated_line', k.tenant_id, k.subscription_id, k.plan_id, k.version, k.charge_id, k.period_start, k.revision + 1),
-           k.account_id, k.plan_id, k.version, k.period_end, k.due_on, k.share_days, k.share_of_days, k.quantity, k.amount_minor,
-           k.amount_minor - k.amount_before, k.currency, k.rating_key, k.rate_to,
+    SELECT v.period_start, v.tenant_id, v.subscription_id, v.charge_id, v.revision,
+           billing.derive_id_from('rated_line', v.tenant_id, v.subscription_id, v.plan_id, v.version, v.charge_id, v.period_start, v.revision),
+           v.account_id, v.plan_id, v.version, v.period_end, v.due_on, v.share_days, v.share_of_days, v.quantity, v.amount_minor,
+           v.amount_minor - v.amount_before, v.currency, v.rating_key, v.rate_to,
            (SELECT coalesce(max(w.window_no), 0) FROM billing.count_windows w)
-      FROM keyed k
-     WHERE k.key_before IS DISTINCT FROM k.rating_key
-     ORDER BY k.period_start, k.tenant_id, k.subscription_id, k.plan_id, k.version, k.charge_id
+      FROM revised v
     RETURNING rated_line_id, tenant_id, account_id, plan_id, version, charge_id, posted_minor, currency, rated_on
 )

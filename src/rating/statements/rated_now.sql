@@ -33,7 +33,7 @@ WITH recent AS (
     -- Rate again from the newest rated period on, or from the earliest day whose counts changed since.
     SELECT c.*, CASE WHEN c.cycle_start < c.before THEN (billing.cycle_containing(c.anchor, c.period_months, c.cycle_start)).cycle_end
                      ELSE c.cycle_start END AS rate_from
-      FROM (SELECT n.*, closed.before,
+      FROM (SELECT n.*, row_number() OVER (ORDER BY n.tenant_id, n.subscription_id) AS number, closed.before,
                    billing.cycle_start(n.anchor, n.period_months, greatest(n.starts, closed.before, least(coalesce(n.period_start, n.starts),
                                                                                                           changed.first_day))) AS cycle_start
               FROM newest n
@@ -59,7 +59,7 @@ WITH recent AS (
            GROUP BY n.tenant_id, n.subscription_id) AS ahead USING (tenant_id, subscription_id)
 ), segments AS (
     -- A period, cut where a phase begins or ends.
-    SELECT s.tenant_id, s.subscription_id, s.account_id, s.currency, s.exponent, s.rate_to,
+    SELECT s.number, s.tenant_id, s.subscription_id, s.account_id, s.currency, s.exponent, s.rate_to,
            p.plan_id, p.version, p.starts AS phase_starts, cycle.cycle_start, cycle.cycle_end,
            greatest(cycle.cycle_start, p.starts) AS period_start,
            least(cycle.cycle_end, p.ends, s.ends) AS period_end,
@@ -72,9 +72,9 @@ WITH recent AS (
      WHERE p.tenant_id BETWEEN $2 AND $3 AND coalesce(s.ends > greatest(cycle.cycle_start, p.starts), true)
 ), items AS MATERIALIZED (
     -- Each segment with each charge of its plan version. A fee in advance is due when the period starts; a fee that a
-    -- change of plan starts within a period, and everything in arrears, when the period closes. Numbered, to group by.
-    SELECT row_number() OVER () AS item,
-           g.tenant_id, g.account_id, c.meter_id, g.period_start, g.period_end, g.rate_to, c.filter = '{}' AS takes_all, c.filter, m.aggregation,
+    -- change of plan starts within a period, and everything in arrears, when the period closes. An item is told by its
+    -- subscription's number, its charge's position and period_start, which are quicker to group by than keys.
+    SELECT g.number, c.position, g.tenant_id, g.account_id, c.meter_id, g.period_start, g.period_end, g.rate_to, c.filter = '{}' AS takes_all, c.filter, m.aggregation,
            g.subscription_id, g.currency, g.exponent, g.plan_id, g.version, c.charge_id, c.price,
            CASE WHEN c.meter_id IS NULL AND c.prorate THEN g.period_end - g.period_start ELSE g.cycle_end - g.cycle_start END AS share_days,
            g.cycle_end - g.cycle_start AS share_of_days,
@@ -90,7 +90,7 @@ WITH recent AS (
                 WHEN c.meter_id IS NULL THEN g.closes_on <= g.rate_to
                 ELSE g.period_start < g.rate_to END
 ), quantities AS (
-    SELECT i.item, billing.quantity_of(i.aggregation, d.quantity, d.latest_at, d.dimensions) AS quantity
+    SELECT i.number, i.position, i.period_start, billing.quantity_of(i.aggregation, d.quantity, d.latest_at, d.dimensions) AS quantity
       FROM items i
       JOIN @daily_counts@ AS d
         ON d.tenant_id = i.tenant_id AND d.account_id = i.account_id AND d.meter_id = i.meter_id
@@ -98,10 +98,10 @@ WITH recent AS (
        AND (i.takes_all OR d.dimensions @> i.filter)
      WHERE d.day >= (SELECT min(period_start) FROM items WHERE meter_id IS NOT NULL)
        AND d.tenant_id BETWEEN $2 AND $3
-     GROUP BY i.item
+     GROUP BY i.number, i.position, i.period_start
 ), rated_now AS (
     SELECT m.*, billing.rate_minor(m.price, m.quantity, m.exponent, m.share_days, m.share_of_days) AS amount_minor
       FROM (SELECT i.*, CASE WHEN i.meter_id IS NULL THEN 1 ELSE coalesce(trim_scale(q.quantity), 0) END AS quantity
               FROM items i
-              LEFT JOIN quantities q USING (item)) AS m
+              LEFT JOIN quantities q USING (number, position, period_start)) AS m
 )
