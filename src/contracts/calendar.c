@@ -126,20 +126,30 @@ BILLING_FUNCTION(billing_cycles)
 	SRF_RETURN_NEXT(call, cycle_row(call->tuple_desc, start, end));
 }
 
-static Datum
-cycle_containing(FunctionCallInfo fcinfo, DateADT anchor_date, int32_t months, DateADT date)
+static void
+find_cycle(DateADT anchor_date, int32_t months, DateADT date, int32_t *start, int32_t *end)
 {
 	int32_t anchor = day_from_date(anchor_date, "anchor");
-	int32_t start;
-	int32_t end;
 	int64_t n;
 
 	check_calendar(calendar_period_containing(anchor, months, day_from_date(date, "day"), &n), months);
-	check_calendar(calendar_period_at(anchor, months, n, &start, &end), months);
-	return cycle_row(result_row_type(fcinfo), start, end);
+	check_calendar(calendar_period_at(anchor, months, n, start, end), months);
 }
 
 BILLING_FUNCTION(billing_cycle_containing)
 {
-	return cycle_containing(fcinfo, PG_GETARG_DATEADT(0), PG_GETARG_INT32(1), PG_GETARG_DATEADT(2));
+	int32_t start;
+	int32_t end;
+
+	find_cycle(PG_GETARG_DATEADT(0), PG_GETARG_INT32(1), PG_GETARG_DATEADT(2), &start, &end);
+	return cycle_row(result_row_type(fcinfo), start, end);
+}
+
+BILLING_FUNCTION(billing_cycle_start)
+{
+	int32_t start;
+	int32_t end;
+
+	find_cycle(PG_GETARG_DATEADT(0), PG_GETARG_INT32(1), PG_GETARG_DATEADT(2), &start, &end);
+	PG_RETURN_DATEADT(date_from_core(start));
 }

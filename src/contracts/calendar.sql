@@ -13,3 +13,9 @@ CREATE FUNCTION billing.cycle_containing(anchor date, period_months integer, day
     AS 'MODULE_PATHNAME', 'billing_cycle_containing';
 COMMENT ON FUNCTION billing.cycle_containing(date, integer, date) IS
     'The one cycle [cycle_start, cycle_end) that contains the day, by the rule of billing.cycles(). Errors as there.';
+
+CREATE FUNCTION billing.cycle_start(anchor date, period_months integer, day date) RETURNS date
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'billing_cycle_start';
+COMMENT ON FUNCTION billing.cycle_start(date, integer, date) IS
+    'Internal: cycle_start of billing.cycle_containing(), without making a row. Errors as there.';

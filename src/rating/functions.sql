@@ -3,6 +3,61 @@
 -- The functions of many tenants run without nested loops (what needs one, a LATERAL, has it all the same) and without JIT:
 -- their statements chain CTEs whose sizes the planner guesses low, and a nested loop over two of them is quadratic.
 
+CREATE FUNCTION billing.quantity_of_step(internal, text, numeric, timestamptz, jsonb) RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_quantity_of_step';
+COMMENT ON FUNCTION billing.quantity_of_step(internal, text, numeric, timestamptz, jsonb) IS 'Internal: adds a count to billing.quantity_of().';
+
+CREATE FUNCTION billing.quantity_of_final(internal) RETURNS numeric
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_quantity_of_final';
+COMMENT ON FUNCTION billing.quantity_of_final(internal) IS 'Internal: the result of billing.quantity_of().';
+
+CREATE AGGREGATE billing.quantity_of(aggregation text, quantity numeric, latest_at timestamptz, dimensions jsonb) (
+    SFUNC = billing.quantity_of_step,
+    STYPE = internal,
+    SSPACE = 128,
+    FINALFUNC = billing.quantity_of_final,
+    FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE billing.quantity_of(text, numeric, timestamptz, jsonb) IS
+'Internal: the quantity of a period from its daily counts, by the aggregation of their meter: the largest (max), that of the latest occurred_at, among equal ones of the last dimensions (latest), their sum (every other). Whatever their order. Errors: MB400 an argument is null.';
+
+-- What rated_now asks of the lines of single subscriptions.
+
+CREATE FUNCTION billing.newest_rated_period(tenant text, subscription uuid, OUT period_start date, OUT rated_on date, OUT window_no bigint) RETURNS SETOF record
+LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    SELECT r.period_start, max(r.rated_on), max(r.window_no)
+      FROM billing.rated_lines r
+     WHERE r.tenant_id = tenant AND r.subscription_id = subscription
+       AND r.period_start = (SELECT l.period_start FROM billing.rated_lines l
+                              WHERE l.tenant_id = tenant AND l.subscription_id = subscription
+                              ORDER BY l.period_start DESC LIMIT 1)
+     GROUP BY r.period_start
+$$;
+COMMENT ON FUNCTION billing.newest_rated_period(text, uuid) IS 'Internal: the newest period that a subscription has rated lines of, the latest day it was rated up to, and the last count window seen; no row when nothing was rated.';
+
+CREATE FUNCTION billing.rated_up_to(tenant text, subscription uuid, "from" date) RETURNS date
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    SELECT max(r.rated_on) FROM billing.rated_lines r
+     WHERE r.tenant_id = tenant AND r.subscription_id = subscription AND r.period_start >= "from"
+$$;
+COMMENT ON FUNCTION billing.rated_up_to(text, uuid, date) IS 'Internal: the latest day that a period of the subscription that starts on or after "from" was rated up to; NULL when none was.';
+
+CREATE FUNCTION billing.is_rated_beyond(tenant text, subscription uuid, "from" date, ends date) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    SELECT EXISTS (SELECT FROM billing.rated_lines r
+                    WHERE r.tenant_id = tenant AND r.subscription_id = subscription
+                      AND r.period_start >= "from" AND r.period_end > ends AND r.share_days > 0
+                      AND NOT EXISTS (SELECT FROM billing.rated_lines l
+                                       WHERE l.period_start = r.period_start AND l.tenant_id = r.tenant_id
+                                         AND l.subscription_id = r.subscription_id AND l.plan_id = r.plan_id
+                                         AND l.version = r.version AND l.charge_id = r.charge_id
+                                         AND l.revision > r.revision))
+$$;
+COMMENT ON FUNCTION billing.is_rated_beyond(text, uuid, date, date) IS 'Internal: whether the latest revision of a line that starts on or after "from" charges for days from ends on.';
+
 CREATE FUNCTION billing.rate_batch(day date, first_tenant text, last_tenant text) RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_rate_batch';

@@ -18,6 +18,18 @@ CREATE FUNCTION billing.fingerprint(VARIADIC parts text[]) RETURNS bytea
 COMMENT ON FUNCTION billing.fingerprint(text[]) IS
     'SHA-256 (32 bytes) of a list of texts: each its length in 4 bytes, most significant first, then its bytes as stored; a NULL part is FFFFFFFF alone. Different lists never have the same encoding. MB400 when the array has several dimensions.';
 
+CREATE FUNCTION billing.fingerprint_columns(VARIADIC columns "any") RETURNS bytea
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'billing_fingerprint_columns';
+COMMENT ON FUNCTION billing.fingerprint_columns("any") IS
+    'Internal: billing.fingerprint() of up to 24 columns as texts, whatever the session''s settings: text as stored, integers and numeric in decimal, dates as days since 1970-01-01, uuid with hyphens, bytea in hexadecimal. MB400 for another type.';
+
+CREATE FUNCTION billing.derive_id_from(kind text, VARIADIC columns "any") RETURNS uuid
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'billing_derive_id_from';
+COMMENT ON FUNCTION billing.derive_id_from(text, "any") IS
+    'Internal: billing.derive_id() of up to 23 columns as texts, written as billing.fingerprint_columns() says. MB400 for another type.';
+
 CREATE FUNCTION billing.canonical_json(document jsonb) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'billing_canonical_json_text';
