@@ -203,10 +203,10 @@ BILLING_FUNCTION(billing_void_invoice)
 
 /* The document's text, palloc'd by SPI. */
 static char *
-invoice_document(Datum tenant_id, Datum invoice_id)
+invoice_document(Datum tenant_id, Datum invoice_id, Datum invoice_date)
 {
-	Oid types[] = {TEXTOID, UUIDOID};
-	Datum values[] = {tenant_id, invoice_id};
+	Oid types[] = {TEXTOID, UUIDOID, DATEOID};
+	Datum values[] = {tenant_id, invoice_id, invoice_date};
 
 	billing_spi_run(SQL_INVOICING_INVOICE_DOCUMENT, lengthof(types), types, values, NULL);
 	return billing_spi_text(0, 1);
@@ -219,7 +219,8 @@ BILLING_FUNCTION(billing_invoice_document)
 
 	billing_spi_connect();
 	key = invoice_find_argument(fcinfo, 0, 1);
-	document = keep_string(invoice_document(key.tenant_id, key.invoice_id));
+	document =
+		keep_string(invoice_document(key.tenant_id, key.invoice_id, DateADTGetDatum(key.invoice_date)));
 	billing_spi_finish();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(document)));
 }
@@ -229,10 +230,10 @@ static char *
 draft_documents(Datum tenant, MemoryContext context)
 {
 	StringInfoData documents;
-	uint64 drafts = billing_spi_run(
-		"SELECT i.invoice_id FROM billing.invoices i WHERE i.tenant_id = $1 AND i.status = 'draft'"
-		" ORDER BY i.invoice_date, i.account_id, i.currency",
-		1, (Oid[]){TEXTOID}, &tenant, NULL);
+	uint64 drafts = billing_spi_run("SELECT i.invoice_id, i.invoice_date FROM billing.invoices i WHERE "
+									"i.tenant_id = $1 AND i.status = 'draft'"
+									" ORDER BY i.invoice_date, i.account_id, i.currency",
+									1, (Oid[]){TEXTOID}, &tenant, NULL);
 	SPITupleTable *table = SPI_tuptable;
 	MemoryContext old = MemoryContextSwitchTo(context);
 
@@ -243,8 +244,10 @@ draft_documents(Datum tenant, MemoryContext context)
 	{
 		bool isnull;
 		Datum invoice_id = SPI_getbinval(table->vals[row], table->tupdesc, 1, &isnull);
+		Datum invoice_date = SPI_getbinval(table->vals[row], table->tupdesc, 2, &isnull);
 
-		appendStringInfo(&documents, "%s%s", row > 0 ? ", " : "", invoice_document(tenant, invoice_id));
+		appendStringInfo(&documents, "%s%s", row > 0 ? ", " : "",
+						 invoice_document(tenant, invoice_id, invoice_date));
 	}
 	appendStringInfoChar(&documents, ']');
 	return documents.data;

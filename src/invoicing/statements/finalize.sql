@@ -16,7 +16,7 @@ WITH drafts AS MATERIALIZED (
     RETURNING i.*
 ), documents AS (
     -- What the event is to prove: the invoice as it is now, and its lines.
-    SELECT p.tenant_id, p.invoice_id, billing.merkle_agg(p.leaf ORDER BY p.line_no) AS document_hash
+    SELECT p.tenant_id, p.invoice_id, billing.merkle_agg(p.leaf) AS document_hash
       FROM (SELECT i.tenant_id, i.invoice_id, 0 AS line_no, billing.leaf_hash(@invoice_canon@) AS leaf
               FROM finalized i
               JOIN billing.currencies c USING (currency)
@@ -24,7 +24,8 @@ WITH drafts AS MATERIALIZED (
             SELECT l.tenant_id, l.invoice_id, l.line_no, billing.leaf_hash(@line_canon@)
               FROM numbered n
               JOIN billing.invoice_lines l USING (invoice_date, tenant_id, invoice_id)
-             WHERE l.tenant_id BETWEEN $2 AND $3 AND l.invoice_date >= (SELECT min(invoice_date) FROM drafts) AND l.invoice_date <= $1) AS p
+             WHERE l.tenant_id BETWEEN $2 AND $3 AND l.invoice_date >= (SELECT min(invoice_date) FROM drafts) AND l.invoice_date <= $1
+             ORDER BY invoice_id, tenant_id, line_no) AS p
      GROUP BY p.invoice_id, p.tenant_id
 ), new_events AS (
     INSERT INTO billing.invoice_events (tenant_id, invoice_id, sequence, from_status, to_status, total_minor, actor, reason,

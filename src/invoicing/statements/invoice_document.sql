@@ -1,4 +1,4 @@
--- One invoice as a JSON document. $1 tenant, $2 invoice id.
+-- One invoice as a JSON document. $1 tenant, $2 invoice id, $3 its date: with it one month is planned and read, and not all.
 SELECT jsonb_build_object(
            'number', i.number, 'invoice_id', i.invoice_id, 'status', i.status, 'invoice_date', i.invoice_date, 'due_date', i.due_date,
            'period', jsonb_build_object('start', i.period_start, 'end', i.period_end),
@@ -23,9 +23,9 @@ SELECT jsonb_build_object(
                      SELECT jsonb_agg(jsonb_build_object('tier', r.tier, 'from', r."from"::text, 'to', r."to"::text, 'quantity', r.quantity::text,
                                                          'unit', r.unit::text, 'per', r.per::text, 'flat', r.flat::text, 'amount', r.amount::text) ORDER BY r.tier) AS tiers
                        FROM billing.rate(h.price, l.quantity) AS r) AS t
-                WHERE l.invoice_date = i.invoice_date AND l.tenant_id = i.tenant_id AND l.invoice_id = i.invoice_id))
+                WHERE l.invoice_date = $3 AND l.tenant_id = $1 AND l.invoice_id = $2))
   FROM billing.invoices i
   JOIN billing.accounts a USING (tenant_id, account_id)
   JOIN billing.legal_entities e ON e.legal_entity_id = i.legal_entity_id
   JOIN billing.currencies c USING (currency)
- WHERE i.tenant_id = $1 AND i.invoice_id = $2
+ WHERE i.invoice_date = $3 AND i.tenant_id = $1 AND i.invoice_id = $2

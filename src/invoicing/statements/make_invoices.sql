@@ -7,7 +7,7 @@
      WHERE r.tenant_id BETWEEN $2 AND $3 AND r.invoice_date >= (SELECT min(invoice_date) FROM wanted_invoices)
 ), drafts AS MATERIALIZED (
     SELECT w.*, e.legal_entity_id, e.payment_days, e.invoice_series || '-' || to_char(w.invoice_date, 'YYYY') AS series,
-           r.tenant_id IS NOT NULL AS is_remade, encode(w.content_hash, 'hex') AS content, gen_random_uuid() AS salt
+           r.tenant_id IS NOT NULL AS is_remade, gen_random_uuid() AS salt
       FROM wanted_invoices w
       JOIN billing.accounts a USING (tenant_id, account_id)
       JOIN billing.legal_entities e USING (legal_entity_id)
@@ -37,14 +37,14 @@
      ORDER BY n.invoice_date, n.tenant_id, n.invoice_id, w.line_no
     RETURNING l.tenant_id, l.invoice_id, l.line_no, CASE WHEN $7 THEN billing.leaf_hash(@line_canon@) END AS leaf
 ), runs AS MATERIALIZED (
-    SELECT n.*, billing.derive_id('run', n.tenant_id, n.invoice_id::text, n.content) AS run_id
+    SELECT n.invoice_date, n.tenant_id, n.account_id, n.currency, n.period_start, n.period_end, n.attempt, n.content_hash, n.invoice_id,
+           billing.derive_id_from('run', n.tenant_id, n.invoice_id, n.content_hash) AS run_id
       FROM numbered n
 ), new_runs AS (
     INSERT INTO billing.invoice_runs (invoice_date, tenant_id, run_id, account_id, currency, period_start, period_end, replay_id,
                                       idempotency_key, status, invoice_id, completed_at)
     SELECT r.invoice_date, r.tenant_id, r.run_id, r.account_id, r.currency, r.period_start, r.period_end, $4,
-           billing.fingerprint(r.tenant_id, r.account_id, r.currency, (r.period_start - DATE '1970-01-01')::text,
-                               (r.period_end - DATE '1970-01-01')::text, r.attempt::text, r.content),
+           billing.fingerprint_columns(r.tenant_id, r.account_id, r.currency, r.period_start, r.period_end, r.attempt, r.content_hash),
            'completed', r.invoice_id, $6
       FROM runs r
      WHERE NOT EXISTS (SELECT FROM earlier e WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id)

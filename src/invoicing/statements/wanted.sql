@@ -117,19 +117,19 @@ WITH accounts AS (
       JOIN billing.charges c USING (plan_id, version, charge_id)
      WHERE d.invoice_date IS NOT NULL
 ), totals AS (
+    -- The hash is over the lines in their order: sorted here once, and not in the aggregate once an invoice.
     SELECT w.tenant_id, w.account_id, w.currency, w.invoice_date, count(*)::integer AS line_count,
            sum(w.amount_minor - w.billed_minor)::bigint AS total_minor,
            coalesce(min(w.period_start) FILTER (WHERE NOT w.is_correction), min(w.period_start)) AS period_start,
            coalesce(max(w.period_end) FILTER (WHERE NOT w.is_correction), max(w.period_end)) AS period_end,
-           sha256(string_agg(w.rating_key || int8send(w.billed_minor), ''::bytea ORDER BY w.line_no)) AS content_hash
-      FROM wanted_lines w
+           sha256(string_agg(w.rating_key || int8send(w.billed_minor), ''::bytea)) AS content_hash
+      FROM (SELECT * FROM wanted_lines ORDER BY tenant_id, account_id, currency, invoice_date, line_no) AS w
      GROUP BY w.tenant_id, w.account_id, w.currency, w.invoice_date
 ), attempts AS (
     SELECT t.*, 1 + coalesce(v.attempts, 0) AS attempt
       FROM totals t
       LEFT JOIN voids v USING (tenant_id, account_id, currency, invoice_date)
 ), wanted_invoices AS MATERIALIZED (
-    SELECT a.*, billing.derive_id('invoice', a.tenant_id, a.account_id, a.currency,
-                                  (a.invoice_date - DATE '1970-01-01')::text, a.attempt::text) AS invoice_id
+    SELECT a.*, billing.derive_id_from('invoice', a.tenant_id, a.account_id, a.currency, a.invoice_date, a.attempt) AS invoice_id
       FROM attempts a
 )
