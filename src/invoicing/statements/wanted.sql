@@ -3,7 +3,7 @@
 -- Ends with wanted_lines and wanted_invoices. Reads drafts only to bill at least as far as they did.
 WITH accounts AS (
     SELECT s.tenant_id, s.account_id, s.currency, min(s.starts) AS first_day,
-           coalesce(bool_and(s.ends <= $1), false) AS all_ended
+           bool_and(s.ends IS NOT NULL AND s.ends <= $1) AS all_ended
       FROM billing.subscriptions s
      WHERE s.tenant_id BETWEEN $2 AND $3
      GROUP BY s.tenant_id, s.account_id, s.currency

@@ -113,7 +113,7 @@ def plan_usage(world, s):
 
 
 def plan_sync(world, s):
-    return "SELECT rows_counted, rows_set_aside FROM billing.sync_counts()", world.sync_counts, lambda printed, value: same(printed, f"{value}|0")
+    return "SELECT rows_counted, rows_set_aside FROM billing.sync_counts()", world.sync_counts, lambda printed, value: same(printed, "%s|%s" % value)
 
 
 def chosen(s):
@@ -178,7 +178,9 @@ def plan_charges(world, s):
                 for key, item in world.items(sub, rate_to, counts).items():
                     row = json.dumps([sub.account, sub.uuid, key[1], key[3], str(key[4]), str(item["period_end"]), str(item["quantity"]), item["amount"], sub.currency])
                     expected[row] = 1
-                    if key not in world.rated or key[4] >= cycle_containing(sub.anchor, sub.months, rate_to)[0]:
+                    # One that ended and is rated to its end may be left out.
+                    is_over = sub.ends is not None and sub.ends <= rate_to
+                    if key not in world.rated or (key[4] >= cycle_containing(sub.anchor, sub.months, rate_to)[0] and not is_over):
                         needed.add(row)
         return expected, needed
 

@@ -215,27 +215,34 @@ class World:
                 raise Refused("MB440")
             if e["quantity"] < 0 and (not e["corrects"] or METERS[e["meter"]] in ("max", "latest")):
                 raise Refused("MB415")
-            if not any((s.tenant, s.account) == (e["tenant"], e["account"]) and s.starts <= key[0] and before(key[0], s.ends) for s in self.subscriptions.values()):
+            if not self.is_subscribed(e["tenant"], e["account"], key[0]):
                 raise Refused("MB418")
             if e["corrects"] and (*key[:3], e["corrects"]) not in self.usage and (*key[:3], e["corrects"]) not in batch:
                 raise Refused("MB449")
-            batch[key] = {"content": content, "counted": False, **e}
+            batch[key] = {"content": content, "counted": False, "aside": False, **e}
             new += 1
         self.usage.update(batch)
         return new
 
+    def is_subscribed(self, tenant, account, day):
+        return any((s.tenant, s.account) == (tenant, account) and s.starts <= day and before(day, s.ends) for s in self.subscriptions.values())
+
     def sync_counts(self):
-        fresh = [e for e in self.usage.values() if not e["counted"]]
-        for e in fresh:
-            e["counted"] = True
-        self.counted_rows += len(fresh)
-        return len(fresh)
+        """How many rows are counted, and how many set aside, for their subscription was cancelled in between; each sync tries those again."""
+        waiting = [e for e in self.usage.values() if not e["counted"]]
+        fresh = [e for e in waiting if not e["aside"]]
+        for e in waiting:
+            e["counted"] = self.is_subscribed(e["tenant"], e["account"], e["at"].date())
+            e["aside"] = not e["counted"]
+        counted = sum(e["counted"] for e in waiting)
+        self.counted_rows += counted
+        return counted, sum(e["aside"] for e in fresh)
 
     def daily_counts(self, counted_only=True):
         """(day, tenant, account, meter, dimensions) -> (quantity, latest_at)"""
         groups = {}
         for e in self.usage.values():
-            if e["counted"] or not counted_only:
+            if e["counted"] or not (counted_only or e["aside"]):
                 groups.setdefault((e["at"].date(), e["tenant"], e["account"], e["meter"], e["dimensions"]), []).append(e)
         return {key: (aggregate(METERS[key[3]], [(e["at"], e["quantity"], e["corrects"]) for e in events]), max(e["at"] for e in events))
                 for key, events in groups.items()}
