@@ -7,11 +7,11 @@
 #                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
 #   make soak    long tests, SECONDS in all (1800)     make doc        doc/reference.md, from the comments
-#   make bench   each stage beside its floor
+#   make bench   each stage beside its floor       make matrix     make check on newer servers, in Debian roots
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
 SUITES    = core fuzz verify regress pgtap isolation tap
-DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc soak bench
+DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc soak bench matrix
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
@@ -57,6 +57,8 @@ doc:
 	mv build/reference.md doc/reference.md
 soak:
 	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh $(ONLY)
+matrix:
+	@test/matrix.sh
 bench:
 	@test/install.sh
 	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench

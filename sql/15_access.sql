@@ -33,7 +33,9 @@ SET LOCAL billing.token = 'eyJhbGciOiJub25lIn0.e30.';
 SELECT billing.current_tenant();
 RESET billing.token;
 SET billing.token_key_file = 'elsewhere';
+\set VERBOSITY sqlstate
 SHOW billing.token_key_file;
+\set VERBOSITY default
 SELECT billing.issue_token('acme');
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.grant_tenant_role('billing_app', 'acme');

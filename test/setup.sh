@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh [check|demo|lint]: installs what is missing for that job, and only that.
+# setup.sh [check|demo|lint|matrix]: installs what is missing for that job, and only that.
 #
 # Each need is a probe for the thing itself, not for a package, so that a PostgreSQL from another source counts too.
 # On a system without apt it says what to install and fails only when something necessary is missing.
@@ -63,6 +63,12 @@ server_version()
 list_needs()
 {
 	local version=$1
+	if [ "$job" = matrix ]; then
+		need "debootstrap" debootstrap have debootstrap
+		need "Debian's keys" debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
+		need "unshare" util-linux have unshare
+		return
+	fi
 	need "a C compiler" "gcc libc6-dev" includes stdio.h
 	need "make" make have make
 	need "perl with prove" perl have prove
@@ -119,7 +125,8 @@ survey()
 	list_needs "$1"
 }
 
-version=$(server_version)
+version=$oldest
+[ "$job" = matrix ] || version=$(server_version)
 if [ "$version" -eq 0 ] && have apt-get >/dev/null; then
 	update_once
 	version=$(server_version)

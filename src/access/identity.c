@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "access/access.h"
+#include "server/compat.h"
 
 extern char *access_token_setting;
 
@@ -146,7 +147,7 @@ identity_by_role(void)
 	relation = table_open(relation_oid, AccessShareLock);
 	ScanKeyInit(&key, TENANT_ROLES_ROLE_NAME, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false)));
-	scan = systable_beginscan(relation, RelationGetPrimaryKeyIndex(relation), true, NULL, 1, &key);
+	scan = systable_beginscan(relation, billing_primary_key_index(relation), true, NULL, 1, &key);
 	row = systable_getnext(scan);
 	if (HeapTupleIsValid(row))
 	{

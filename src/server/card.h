@@ -13,10 +13,10 @@ extern CardFinding billing_card_in_text(const text *value);
 extern CardFinding billing_card_in_jsonb(Jsonb *document);
 
 /* Raises MB422: `what` (a column or an argument) holds that. Neither the row nor the statement gets into the log. */
-extern void billing_refuse_card(const char *what, CardFinding finding) pg_attribute_noreturn();
+extern _Noreturn void billing_refuse_card(const char *what, CardFinding finding);
 
 /* Raises MB422 with a message that is made already. */
-extern void billing_raise_card(const char *message) pg_attribute_noreturn();
+extern _Noreturn void billing_raise_card(const char *message);
 
 /* For entries whose errors quote what was given: raises MB422 when an argument (text, text[] or jsonb) holds one. */
 extern void billing_refuse_card_arguments(FunctionCallInfo fcinfo);

@@ -111,8 +111,8 @@ BILLING_FUNCTION(billing_fingerprint)
 	PG_RETURN_BYTEA_P(fingerprint_array(PG_GETARG_ARRAYTYPE_P(0)));
 }
 
-static void
-pg_attribute_noreturn() report_json_status(JsonStatus status)
+static _Noreturn void
+report_json_status(JsonStatus status)
 {
 	switch (status)
 	{

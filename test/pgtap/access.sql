@@ -151,9 +151,12 @@ SET LOCAL billing.token = :'beta';
 SELECT results_eq('mine', 'VALUES (false, true)', 'for both');
 SET LOCAL billing.token = :'alpha';
 SET LOCAL plan_cache_mode = auto;
-SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL force_parallel_mode = on;
+SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0;
+-- Named force_parallel_mode before PostgreSQL 16.
+SELECT name AS parallel_always FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \gset
+SET LOCAL :parallel_always = on;
 SELECT results_eq($$SELECT bool_and(tenant_id = 'alpha') FROM billing.usage_records$$, 'VALUES (true)', 'in parallel workers');
-SET LOCAL force_parallel_mode = off;
+SET LOCAL :parallel_always = off;
 DECLARE of_alpha CURSOR FOR SELECT tenant_id = 'alpha' FROM billing.ledger_entries LIMIT 3;
 SELECT results_eq('FETCH 1 FROM of_alpha', 'VALUES (true)', 'a cursor');
 SET LOCAL billing.token = :'beta';

@@ -3,7 +3,8 @@
 # from test/tap. Each test makes its own clusters with PostgreSQL::Test::Cluster.
 #
 # No server runs as root, so for root this runs as postgres (or nobody), from a copy which that user can read. The tests
-# find the copy in SOURCE_DIR.
+# find the copy in SOURCE_DIR. The place of data and logs is TESTDIR up to PostgreSQL 15, the two others since, and must
+# not be relative, for some tests change the directory.
 set -uo pipefail
 
 compgen -G "test/tap/t/*.pl" >/dev/null || { echo "SKIPPED: there are no tests in this suite" && exit 0; }
@@ -30,7 +31,8 @@ fi
 	tests=("$@")
 	[ $# -gt 0 ] || tests=(t/*.pl ../soak/*.pl)
 	"${user[@]}" env -i LANG=C.UTF-8 HOME="$copy" PATH="$bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
-		TMPDIR="${TMPDIR:-/tmp}" TESTDIR="$PWD" PG_REGRESS="$pgxs/test/regress/pg_regress" SOURCE_DIR="$copy" \
+		TMPDIR="${TMPDIR:-/tmp}" PG_REGRESS="$pgxs/test/regress/pg_regress" SOURCE_DIR="$copy" \
+		TESTDIR="$PWD" TESTDATADIR="$PWD/tmp_check" TESTLOGDIR="$PWD/tmp_check/log" \
 		${DATA:+DATA="$DATA"} ${SEED:+SEED="$SEED"} ${SOAK_SECONDS:+SOAK_SECONDS="$SOAK_SECONDS"} \
 		prove --verbose -I "$pgxs/test/perl" -I lib -I ../soak/lib "${tests[@]}"
 )
