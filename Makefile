@@ -59,8 +59,8 @@ soak:
 	@SOAK_SECONDS=$(or $(SECONDS),1800) test/soak.sh
 bench:
 	@test/install.sh
-	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench
-	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh
+	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh build/bench-seal.json
+	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench build/bench-seal.json
 	@test/cluster.sh --durable billing_bench test/bench/access.sh
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
