@@ -7,11 +7,12 @@
 #                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
 #   make soak    long tests, SECONDS in all (1800)     make doc        doc/reference.md, from the comments
-#   make bench   each stage beside its floor       make matrix     make check on newer servers, in Debian roots
+#   make bench   each stage beside its floor           make bench-peers SRC=dir    beside pgledger, of which a checkout is given
+#   make matrix  make check on newer servers, in Debian roots
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
 SUITES    = core fuzz verify regress pgtap isolation tap
-DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc soak bench matrix
+DEV_GOALS = setup check $(SUITES:%=check-%) demo lint format coverage fuzz doc soak bench bench-peers matrix
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
@@ -61,9 +62,12 @@ matrix:
 	@test/matrix.sh
 bench:
 	@test/install.sh
-	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench
-	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh
+	@test/cluster.sh --durable --signed billing_bench test/bench/evidence.sh build/bench-seal.json
+	@test/cluster.sh --durable --signed billing_bench test/bench/bench.py build/bench build/bench-seal.json
 	@test/cluster.sh --durable billing_bench test/bench/access.sh
+bench-peers:
+	@[ -z "$(SRC)" ] || test/install.sh
+	@test/bench/peers.sh "$(SRC)"
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) test/check.sh fuzz
 

@@ -23,7 +23,7 @@ SELECT left(pg_temp.answer('SELECT ' || call), 5) AS answer, call
         $$billing.create_plan('p', 'EUR')$$, $$billing.add_charge('p', 'c', '{"model":"flat","amount":"1"}')$$,
         $$billing.create_legal_entity('l', 'l')$$, $$billing.create_account('a')$$, $$billing.subscribe('a', 'p', '2026-01-01')$$,
         $$billing.record_usage('a', 'm', 'e')$$, $$billing.record_usage('[]')$$, $$billing.sync_counts()$$, $$billing.replay_count_sync()$$,
-        $$billing.post_entry('a', 'payment', 1, 'EUR')$$, $$billing.reverse_entry('a', billing.uuid_v7(), 'why')$$, $$billing.balance('a', 'EUR')$$,
+        $$billing.post_entry('a', 'payment', 1, 'EUR')$$, $$billing.reverse_entry('a', billing.uuid_v7(), 'why')$$, $$billing.balance('a', 'EUR')$$, $$billing.close_balances()$$,
         $$billing.rate_batch('2026-01-01', 'a', 'z')$$, $$billing.current_charges('a')$$,
         $$billing.shadow_rate('p', 'c', '{"model":"flat","amount":"1"}', '2026-01-01')$$,
         $$billing.invoice_batch('2026-01-01', 'a', 'z', billing.uuid_v7(), true)$$, $$billing.finalize_batch('2026-01-01', 'a', 'z')$$,

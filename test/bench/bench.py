@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Each stage beside its floor, in one run: floor, ours, floor, ours; medians and their ratio.
 
-Against the cluster that the environment names: test/cluster.sh --durable --signed DATABASE test/bench/bench.py OUT
+Against the cluster that the environment names: test/cluster.sh --durable --signed DATABASE test/bench/bench.py OUT [MORE.json...]
     ROUNDS        of each comparison (5)            SECONDS_EACH  of each pgbench (3)
     SCALES        sizes, as factors (1,10,100)      STAGES        only those whose name contains this
-OUT.json and OUT.html are written; the table goes to standard output.
+OUT.json and OUT.html are written, with the stages of MORE.json, which others measured; the table goes to standard output.
 """
 
 import concurrent.futures
@@ -68,10 +68,18 @@ def measure_together(database, sessions):
     return 1000 * (time.monotonic() - began)
 
 
-def measure_stage(stage, scale, home):
-    rows = stage.rows(scale)
+def set_up(stage, rows):
+    """The database of a stage; the one before is taken again when the stage before had the same."""
+    if getattr(set_up, "last", None) == (stage.setup, rows) and stage.fresh_rounds:
+        return
     copy_database("bench_stage", "bench_installed")
     psql("bench_stage", stage.setup(rows))
+    set_up.last = (stage.setup, rows)
+
+
+def measure_stage(stage, scale, home):
+    rows = stage.rows(scale)
+    set_up(stage, rows)
     sides = {"floor": [], "ours": []}
     order = ["ours", "floor"] if stage.fresh_rounds else ["floor", "ours"]
     for part in range(ROUNDS):
@@ -88,8 +96,18 @@ def measure_stage(stage, scale, home):
     return {"scale": scale, "rows": rows, "floor": floor, "ours": ours, "ratio": ours / floor, "runs": sides}
 
 
-def is_met(stage, result):
-    return result["ratio"] <= stage.aim if stage.unit == "ms" else result["ratio"] >= stage.aim
+def add_growth(results):
+    """How many times as much each size costs as the one before it."""
+    for before, result in zip(results, results[1:]):
+        result["growth"] = {side: result[side] / before[side] for side in ("floor", "ours")} | {"rows": result["rows"] / before["rows"]}
+
+
+def print_results(stage):
+    for result in stage["results"]:
+        growth = result.get("growth")
+        print(f"{stage['stage']:<44} {result['rows']:>9} {result['floor']:>8.1f} {stage['unit']:<3}{result['ours']:>8.1f} {stage['unit']:<3}"
+              f"{result['ratio']:>7.2f} {stage['aim']:>6} {'' if page.is_met(stage, result) else 'missed':<6}"
+              + (f" {growth['rows']:.0f}x the rows: {growth['ours']:.2f}x, floor {growth['floor']:.2f}x" if growth else ""), flush=True)
 
 
 def machine():
@@ -107,15 +125,23 @@ def main():
     run(["createdb", "bench_installed"])
     psql("bench_installed", "CREATE EXTENSION billing; SELECT billing.install();")
     report = []
-    print(f"{'stage':<44} {'rows':>9} {'floor':>11} {'ours':>11} {'ratio':>7} {'aim':>6}")
     with tempfile.TemporaryDirectory(prefix="billing-bench.") as home:
-        for stage in (stage for stage in STAGES if ONLY in stage.name):
-            scales = SCALES if stage.rows(1) != stage.rows(10) else SCALES[:1]
-            results = [measure_stage(stage, scale, home) for scale in scales]
-            for result in results:
-                print(f"{stage.name:<44} {result['rows']:>9} {result['floor']:>8.1f} {stage.unit:<3}{result['ours']:>8.1f} {stage.unit:<3}"
-                      f"{result['ratio']:>7.2f} {stage.aim:>6} {'' if is_met(stage, result) else 'missed'}", flush=True)
-            report.append({"stage": stage.name, "floor": stage.floor_name, "aim": stage.aim, "unit": stage.unit, "results": results})
+        # By size first: stages that begin alike then share what they begin with.
+        chosen = [stage for stage in STAGES if ONLY in stage.name]
+        measured = {stage.name: [] for stage in chosen}
+        for scale in SCALES:
+            for stage in chosen:
+                if scale == SCALES[0] or stage.rows(1) != stage.rows(10):
+                    measured[stage.name].append(measure_stage(stage, scale, home))
+                    print(f"# measured: {stage.name}, {stage.rows(scale)} rows", file=sys.stderr, flush=True)
+    for stage in chosen:
+        add_growth(measured[stage.name])
+        report.append({"stage": stage.name, "floor": stage.floor_name, "aim": stage.aim, "growth_aim": stage.growth_aim, "unit": stage.unit, "results": measured[stage.name]})
+    for more in sys.argv[2:]:
+        report += json.loads(pathlib.Path(more).read_text(encoding="utf-8"))
+    print(f"{'stage':<44} {'rows':>9} {'floor':>11} {'ours':>11} {'ratio':>7} {'aim':>6}")
+    for stage in report:
+        print_results(stage)
     pathlib.Path(out + ".json").write_text(json.dumps({"about": about, "stages": report}, indent=1), encoding="utf-8")
     pathlib.Path(out + ".html").write_text(page.render(about, report), encoding="utf-8")
     print(f"written: {out}.json, {out}.html")

@@ -1,10 +1,12 @@
 #!/bin/bash
 # evidence.sh: what the log of evidence costs, each stage beside its floor, in one run: A B A B, medians.
 #
-# Against the cluster that the environment names: test/cluster.sh --durable --signed DATABASE test/bench/evidence.sh
+# Against the cluster that the environment names: test/cluster.sh --durable --signed DATABASE test/bench/evidence.sh [OUT.json]
+# OUT.json gets the seal as a stage for bench.py.
 #   ROWS    entries of one seal (1000000)      ROUNDS  of each comparison (5)      SECONDS_EACH  of each pgbench (4)
 set -euo pipefail
 
+out=${1:-}
 rows=${ROWS:-1000000} rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-4}
 home=$(mktemp -d "${TMPDIR:-/tmp}/billing-bench.XXXXXX")
 trap 'rm -rf "$home"' EXIT
@@ -128,7 +130,15 @@ bench_posting()
 	done
 }
 
+write_stage()
+{
+	printf '[{"stage": "sealing entries", "floor": "count(*), sum() of them", "aim": 6, "unit": "ms", "results": [{"rows": %s, "floor": %s, "ours": %s, "ratio": %s, "runs": {"floor": [%s], "ours": [%s]}}]}]\n' \
+		"$rows" "$(median scan_many)" "$(median seal_many)" "$(ratio "$(median seal_many)" "$(median scan_many)")" \
+		"$(paste -sd, "$home/scan_many")" "$(paste -sd, "$home/seal_many")" >"$out"
+}
+
 print_machine
 prepare
 bench_seal
+[ -z "$out" ] || write_stage
 bench_posting

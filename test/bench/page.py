@@ -10,6 +10,9 @@ WIDTH, HEIGHT, MARGIN = 360, 200, 40
 
 
 def is_met(stage, result):
+    growth = result.get("growth")
+    if growth and stage.get("growth_aim") and growth["ours"] > stage["growth_aim"] * growth["rows"] / 10:
+        return False
     return result["ratio"] <= stage["aim"] if stage["unit"] == "ms" else result["ratio"] >= stage["aim"]
 
 
@@ -41,10 +44,15 @@ def chart(stage):
             "</figcaption></figure>")
 
 
+def growth_text(result):
+    growth = result.get("growth")
+    return f'{growth["rows"]:.0f}x: {growth["ours"]:.2f}x ({growth["floor"]:.2f}x)' if growth else ""
+
+
 def table_row(stage, result):
     verdict = "" if is_met(stage, result) else ' class="missed"'
     return (f'<tr{verdict}><td>{html.escape(stage["stage"])}</td><td>{result["rows"]:,}</td><td>{result["floor"]:,.1f}</td>'
-            f'<td>{result["ours"]:,.1f} {stage["unit"]}</td><td>{result["ratio"]:.2f}</td><td>{stage["aim"]}</td></tr>')
+            f'<td>{result["ours"]:,.1f} {stage["unit"]}</td><td>{result["ratio"]:.2f}</td><td>{stage["aim"]}</td><td>{growth_text(result)}</td></tr>')
 
 
 def render(about, report):
@@ -52,5 +60,5 @@ def render(about, report):
     charts = "".join(chart(stage) for stage in report if len(stage["results"]) > 1)
     facts = "".join(f"<li>{html.escape(name)}: {html.escape(str(value))}</li>" for name, value in about.items())
     return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>billing: each stage beside its floor</title><style>{STYLE}</style></head>'
-            f"<body><h1>Each stage beside its floor</h1><ul>{facts}</ul><table><tr><th>stage</th><th>rows</th><th>floor</th><th>ours</th><th>ratio</th><th>aim</th></tr>"
+            f"<body><h1>Each stage beside its floor</h1><ul>{facts}</ul><table><tr><th>stage</th><th>rows</th><th>floor</th><th>ours</th><th>ratio</th><th>aim</th><th>growth with rows (floor)</th></tr>"
             f"{rows}</table>{charts}</body></html>")
