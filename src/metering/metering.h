@@ -5,7 +5,9 @@
 #define BILLING_METERING_H
 
 #include "server/server.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 /* What one usage event consists of, in the order of the parameters of statements/events_*.sql. */
 typedef enum UsageColumn
@@ -60,6 +62,26 @@ typedef struct UsageRows
 	Datum *values[USAGE_COLUMNS];
 	bool *nulls[USAGE_COLUMNS];
 } UsageRows;
+
+/* One event and what its meter takes. */
+typedef struct Usage
+{
+	text *event_id;
+	Numeric quantity;
+	Jsonb *dimensions;
+	Jsonb *attribution;
+	text *corrects_event_id; /* NULL: no correction */
+	text *aggregation;		 /* of its meter, as its keys */
+	ArrayType *keys;
+} Usage;
+
+/* ---- usage.c ---- */
+
+/* What is wrong with an event, in two words at most, but for the keys of its dimensions; NULL when nothing. */
+extern const char *usage_event_problem(const Usage *usage);
+
+/* What is wrong with the dimensions of events for a meter with these keys. */
+extern const char *usage_dimensions_problem(Jsonb *dimensions, ArrayType *keys);
 
 /* ---- batch.c ---- */
 

@@ -222,19 +222,14 @@ meter_adds_up(const text *aggregation)
 	return (length == 3 && memcmp(name, "sum", 3) == 0) || (length == 5 && memcmp(name, "count", 5) == 0);
 }
 
-typedef struct Usage
+const char *
+usage_dimensions_problem(Jsonb *dimensions, ArrayType *keys)
 {
-	text *event_id;
-	Numeric quantity;
-	Jsonb *dimensions;
-	Jsonb *attribution;
-	text *corrects_event_id; /* NULL: no correction */
-	text *aggregation;		 /* of its meter, as its keys */
-	ArrayType *keys;
-} Usage;
+	return are_dimensions(dimensions, keys) ? NULL : "dimensions";
+}
 
-static const char *
-usage_problem(const Usage *usage)
+const char *
+usage_event_problem(const Usage *usage)
 {
 	const char *problem =
 		content_problem(usage->event_id, usage->quantity, usage->dimensions, usage->attribution);
@@ -246,9 +241,15 @@ usage_problem(const Usage *usage)
 		return "negative quantity";
 	if (usage->corrects_event_id != NULL && same_text(usage->corrects_event_id, usage->event_id))
 		return "itself";
-	if (!are_dimensions(usage->dimensions, usage->keys))
-		return "dimensions";
 	return NULL;
+}
+
+static const char *
+usage_problem(const Usage *usage)
+{
+	const char *problem = usage_event_problem(usage);
+
+	return problem != NULL ? problem : usage_dimensions_problem(usage->dimensions, usage->keys);
 }
 
 BILLING_FUNCTION(billing_usage_problem)
