@@ -20,7 +20,7 @@
 #include "metering/counter.h"
 
 /* A row's memory is freed with that of others. */
-#define ROWS_PER_SCRATCH 256
+#define ROWS_PER_SCRATCH 16
 
 #define PIECE_ROOM_FIRST 4
 #define PIECE_ROOM_MAX 512
@@ -308,6 +308,8 @@ count_row(UsageCounter *counter, CountRow *row, CountGroup *group, const Datum *
 		return "unknown meter";
 	usage.aggregation = group->meter->aggregation;
 	usage.keys = group->meter->keys;
+	usage.decimal = event.decimal =
+		DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(usage.quantity)));
 	problem = usage_event_problem(&usage);
 	if (problem == NULL)
 		problem = group->problem;
@@ -315,7 +317,6 @@ count_row(UsageCounter *counter, CountRow *row, CountGroup *group, const Datum *
 		return MemoryContextStrdup(counter->memory, psprintf("invalid %s", problem));
 	if (DatumGetBool(values[ROW_CORRECTS_NOTHING]))
 		return "unknown event to correct";
-	event.decimal = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(usage.quantity)));
 	hash_row(row, group, event.decimal, usage.corrects_event_id);
 	tally_add(&group->tally, &event, counter->memory);
 	return NULL;

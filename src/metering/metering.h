@@ -73,6 +73,7 @@ typedef struct Usage
 	text *corrects_event_id; /* NULL: no correction */
 	text *aggregation;		 /* of its meter, as its keys */
 	ArrayType *keys;
+	const char *decimal; /* quantity as numeric_out() has it, by those who need it anyway; or NULL */
 } Usage;
 
 /* ---- usage.c ---- */

@@ -106,6 +106,7 @@ take_window(const Datum *values)
 						&values[SYNC_SNAPSHOT], usage_counter_receiver(counter));
 	if (counter->is_full)
 	{
+		elog(DEBUG1, "count window is counted by SQL");
 		usage_counter_free(counter);
 		return sync_large(values) > 0;
 	}

@@ -132,13 +132,28 @@ is_negative(Numeric quantity)
 	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(quantity), zero)) < 0;
 }
 
+/* The same of its text, as numeric_out() has it: no exponent, no zeros before it. */
+static bool
+is_quantity_text(const char *decimal)
+{
+	size_t whole, decimals = 0;
+
+	decimal += *decimal == '-';
+	whole = strspn(decimal, "0123456789");
+	if (decimal[whole] == '.')
+		decimals = strlen(decimal + whole + 1);
+	else if (decimal[whole] != '\0')
+		return false; /* NaN, Infinity */
+	return whole < sizeof(QUANTITY_LIMIT) - 1 && decimals <= QUANTITY_DECIMALS_MAX;
+}
+
 /* What is wrong with an event, whatever its meter: a word that statements/diagnose.sql knows; NULL when nothing. */
 static const char *
-content_problem(const text *event_id, Numeric quantity, Jsonb *dimensions, Jsonb *attribution)
+content_problem(const text *event_id, bool has_quantity, Jsonb *dimensions, Jsonb *attribution)
 {
 	if (event_id == NULL || !is_event_id(event_id))
 		return "event id";
-	if (quantity == NULL || !is_quantity(quantity))
+	if (!has_quantity)
 		return "quantity";
 	if (attribution != NULL && !JB_ROOT_IS_OBJECT(attribution))
 		return "attribution";
@@ -192,7 +207,8 @@ BILLING_FUNCTION(billing_is_usage)
 	/* First: when the answer is false, PostgreSQL quotes the row. */
 	if (column != NULL)
 		billing_refuse_card(column->name, finding);
-	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(2), NUMERIC_OR_NULL(4), dimensions, attribution) == NULL);
+	PG_RETURN_BOOL(content_problem(TEXT_OR_NULL(2), !PG_ARGISNULL(4) && is_quantity(PG_GETARG_NUMERIC(4)),
+								   dimensions, attribution) == NULL);
 }
 
 BILLING_FUNCTION(billing_usage_card)
@@ -228,15 +244,24 @@ usage_dimensions_problem(Jsonb *dimensions, ArrayType *keys)
 	return are_dimensions(dimensions, keys) ? NULL : "dimensions";
 }
 
+/* Of a quantity that is given as text too, that is read: it costs less. */
+static bool
+has_quantity(const Usage *usage)
+{
+	if (usage->decimal != NULL)
+		return is_quantity_text(usage->decimal);
+	return usage->quantity != NULL && is_quantity(usage->quantity);
+}
+
 const char *
 usage_event_problem(const Usage *usage)
 {
 	const char *problem =
-		content_problem(usage->event_id, usage->quantity, usage->dimensions, usage->attribution);
+		content_problem(usage->event_id, has_quantity(usage), usage->dimensions, usage->attribution);
 
 	if (problem != NULL)
 		return problem;
-	if (is_negative(usage->quantity) &&
+	if ((usage->decimal != NULL ? usage->decimal[0] == '-' : is_negative(usage->quantity)) &&
 		(usage->corrects_event_id == NULL || !meter_adds_up(usage->aggregation)))
 		return "negative quantity";
 	if (usage->corrects_event_id != NULL && same_text(usage->corrects_event_id, usage->event_id))
