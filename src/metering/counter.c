@@ -22,6 +22,9 @@
 /* A row's memory is freed with that of others. */
 #define ROWS_PER_SCRATCH 16
 
+/* Texts are kept together in pieces of this size. */
+#define TEXT_ROOM 32768
+
 #define PIECE_ROOM_FIRST 4
 #define PIECE_ROOM_MAX 512
 
@@ -259,17 +262,40 @@ new_row(UsageCounter *counter, CountTenant *tenant)
 	return &last->rows[last->count++];
 }
 
-/* The text of a numeric, which is no longer than this, without its zeros at the end of a fraction. */
+/* A copy that costs no more than its bytes, as long as the counter lives. */
+static text *
+keep_text(UsageCounter *counter, const text *value)
+{
+	Size size = VARSIZE_ANY(value);
+	char *kept;
+
+	if (MAXALIGN(size) > counter->text_room)
+	{
+		counter->text_room = Max(TEXT_ROOM, MAXALIGN(size));
+		counter->text = MemoryContextAlloc(counter->memory, counter->text_room);
+	}
+	kept = counter->text;
+	memcpy(kept, value, size);
+	counter->text += MAXALIGN(size);
+	counter->text_room -= MAXALIGN(size);
+	return (text *) kept;
+}
+
+/* The length of a numeric's text without the zeros at the end of a fraction. */
 static size_t
 canonical_length(const char *decimal)
 {
-	size_t length = strlen(decimal);
+	size_t length = 0, needed = 0;
+	bool in_fraction = false;
 
-	if (strchr(decimal, '.') == NULL)
-		return length;
-	while (decimal[length - 1] == '0')
-		length--;
-	return decimal[length - 1] == '.' ? length - 1 : length;
+	for (; decimal[length] != '\0'; length++)
+	{
+		if (decimal[length] == '.')
+			in_fraction = true;
+		else if (!in_fraction || decimal[length] != '0')
+			needed = length + 1;
+	}
+	return needed;
 }
 
 static void
@@ -337,8 +363,7 @@ add_row(UsageCounter *counter, Datum *values, const bool *nulls)
 
 	row->occurred_at = DatumGetTimestampTz(values[ROW_OCCURRED_AT]);
 	row->group = group;
-	row->event_id = MemoryContextAlloc(counter->memory, VARSIZE_ANY(event_id));
-	memcpy(row->event_id, event_id, VARSIZE_ANY(event_id));
+	row->event_id = keep_text(counter, event_id);
 	row->was_set_aside = DatumGetBool(values[ROW_WAS_SET_ASIDE]);
 	row->reason = count_row(counter, row, group, values, nulls);
 	if (before != NULL && tenant->in_order)

@@ -89,6 +89,8 @@ typedef struct UsageCounter
 {
 	MemoryContext memory;
 	MemoryContext scratch; /* of a few rows */
+	char *text;			   /* where the next event's id goes, and how much room is there */
+	Size text_room;
 	Size memory_max;
 	bool is_full; /* the rows need more than that: counting ended early */
 	int64 rows;

@@ -112,7 +112,8 @@ add_to_sum(Tally *tally, Int128 coefficient, int scale, MemoryContext memory)
 	if (scale > tally->scale)
 		raise_scale(tally, scale, memory);
 	/* Below 10^20 with at most 18 decimals: 10^38 at most, which fits. */
-	coefficient *= (Int128) wide_power_of_ten(tally->scale - scale);
+	if (scale < tally->scale)
+		coefficient *= (Int128) wide_power_of_ten(tally->scale - scale);
 	if (__builtin_add_overflow(tally->sum, coefficient, &sum))
 	{
 		carry(tally, memory);
@@ -121,11 +122,15 @@ add_to_sum(Tally *tally, Int128 coefficient, int scale, MemoryContext memory)
 	tally->sum = sum;
 }
 
+/* Of up to 18 digits, and most have fewer, in a register. */
+#define DIGITS_IN_64_BITS 18
+
 static void
 add_decimal(Tally *tally, const char *decimal, MemoryContext memory)
 {
-	Int128 coefficient = 0;
-	int scale = 0;
+	Int128 wide = 0;
+	uint64 narrow = 0;
+	int digits = 0, scale = 0;
 	bool in_fraction = false;
 	const char *p = decimal + (*decimal == '-');
 
@@ -136,10 +141,17 @@ add_decimal(Tally *tally, const char *decimal, MemoryContext memory)
 			in_fraction = true;
 			continue;
 		}
-		coefficient = coefficient * 10 + (*p - '0');
+		if (digits++ == DIGITS_IN_64_BITS)
+			wide = narrow;
+		if (digits <= DIGITS_IN_64_BITS)
+			narrow = narrow * 10 + (uint64) (*p - '0');
+		else
+			wide = wide * 10 + (*p - '0');
 		scale += in_fraction;
 	}
-	add_to_sum(tally, *decimal == '-' ? -coefficient : coefficient, scale, memory);
+	if (digits <= DIGITS_IN_64_BITS)
+		wide = narrow;
+	add_to_sum(tally, *decimal == '-' ? -wide : wide, scale, memory);
 }
 
 /* What a row adds to a meter that counts: billing.usage_events(). */

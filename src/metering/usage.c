@@ -136,15 +136,19 @@ is_negative(Numeric quantity)
 static bool
 is_quantity_text(const char *decimal)
 {
-	size_t whole, decimals = 0;
+	const char *p = decimal + (*decimal == '-');
+	const char *whole = p;
+	const char *fraction;
 
-	decimal += *decimal == '-';
-	whole = strspn(decimal, "0123456789");
-	if (decimal[whole] == '.')
-		decimals = strlen(decimal + whole + 1);
-	else if (decimal[whole] != '\0')
-		return false; /* NaN, Infinity */
-	return whole < sizeof(QUANTITY_LIMIT) - 1 && decimals <= QUANTITY_DECIMALS_MAX;
+	while (*p >= '0' && *p <= '9')
+		p++;
+	if (p - whole >= sizeof(QUANTITY_LIMIT) - 1)
+		return false;
+	if (*p != '.')
+		return *p == '\0'; /* or NaN, Infinity */
+	for (fraction = ++p; *p != '\0'; p++)
+		;
+	return p - fraction <= QUANTITY_DECIMALS_MAX;
 }
 
 /* What is wrong with an event, whatever its meter: a word that statements/diagnose.sql knows; NULL when nothing. */
