@@ -70,14 +70,14 @@ SELECT billing.fingerprint('count_sync', tenant_id, sequence::pg_catalog.text, w
 $$;
 COMMENT ON FUNCTION billing.checkpoint_hash(text, bigint, bigint, bigint, date, date, bytea, bytea, uuid, bytea, timestamptz) IS 'Internal: self_hash of a row of count_sync_checkpoint_events, of every column but log_xid: billing.fingerprint() of count_sync, tenant, sequence, window, rows, both days as days since 1970-01-01, digest and counts_digest in hex, salt, prev_hash in hex, created_at as seconds since 1970-01-01 UTC with 6 decimals.';
 
--- Estimates of rows just written are too low, and a nested loop over a million rows that were thought to be one never ends. That makes
--- the planner's costs meaningless where a loop is wanted all the same, so they must not start the JIT compiler either.
 CREATE FUNCTION billing.sync_counts(OUT window_no bigint, OUT rows_counted bigint, OUT rows_set_aside bigint)
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET jit = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET jit = off
 AS 'MODULE_PATHNAME', 'billing_sync_counts';
 COMMENT ON FUNCTION billing.sync_counts() IS 'Takes one count window: adds the usage rows committed since the last one to daily_counts, each row exactly once whatever order transactions commit in, and appends to each tenant''s chain of checkpoints. Rows that do not resolve (loaded by COPY, or accrued without subscription) go to usage_set_aside and are tried again by each sync. With nothing new it writes nothing and returns the last window with zeros. Must be the first in its transaction, which commits synchronously; one runs at a time, others wait. Errors: MB427 not READ COMMITTED, already writing, or in recovery; MB425; MB426.';
 
+-- Estimates of rows just written are too low, and a nested loop over a million rows that were thought to be one never ends. That makes
+-- the planner's costs meaningless where a loop is wanted all the same, so they must not start the JIT compiler either.
 CREATE FUNCTION billing.replay_count_sync(tenant text DEFAULT NULL) RETURNS TABLE (tenant_id text, window_no bigint, problem text)
-LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET jit = off
+LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_replay_count_sync';
 COMMENT ON FUNCTION billing.replay_count_sync(text) IS 'Recomputes windows, digests, chains and daily counts of a tenant, or of all, from the usage rows, and lists every difference: no row is good. Which window a row belongs to follows from its transaction id and the stored snapshots alone. tenant: NULL is all, and then totals of windows are compared too; problems of a window as a whole have a NULL tenant_id. It reads every usage row. Errors: MB425.';

@@ -75,6 +75,7 @@ typedef struct UsageContent
 	Jsonb *attribution;
 	text *correlation_id;
 	text *corrects_event_id;
+	const char *decimal; /* quantity as numeric_out() has it, by those who need it anyway */
 } UsageContent;
 
 /* Of a meter what its events must fit. */
@@ -85,6 +86,12 @@ typedef struct UsageMeter
 } UsageMeter;
 
 /* ---- usage.c ---- */
+
+/* What is wrong with an event, in two words at most, but for the keys of its dimensions; NULL when nothing. */
+extern const char *usage_event_problem(const UsageContent *content, const UsageMeter *meter);
+
+/* What is wrong with the dimensions of events for a meter with these keys. */
+extern const char *usage_dimensions_problem(Jsonb *dimensions, ArrayType *keys);
 
 /* Whether an event of this meter passes all that usage_card() and usage_problem() ask. */
 extern bool usage_is_recordable(const UsageContent *content, const UsageMeter *meter);

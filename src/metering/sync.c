@@ -19,13 +19,18 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "embedded.h"
-#include "metering/metering.h"
+#include "metering/counter.h"
 #include "server/fault.h"
 
-/* Result columns of sync_edges.sql, which are the first parameters of sync.sql. */
+/* Only one sync runs at a time: the rows of its window may have as much memory as so many sorts. */
+#define MEMORY_FACTOR 4
+
+/* Result columns of sync_edges.sql, which are the first parameters of sync_large.sql and sync_write.sql. */
 enum SyncParameter
 {
 	SYNC_WINDOW,
@@ -72,6 +77,47 @@ result_int64(int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+/*
+ * Estimates of rows just written are too low, and a nested loop over a million
+ * rows that were thought to be one never ends.
+ */
+static uint64
+sync_large(const Datum *values)
+{
+	int level = NewGUCNestLevel();
+	uint64 rows;
+
+	(void) set_config_option("enable_nestloop", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+	(void) set_config_option("enable_mergejoin", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+	rows = billing_spi_run(psprintf("%s%s", SQL_METERING_SYNC_LARGE, SQL_METERING_SYNC_WRITE),
+						   SYNC_PARAMETERS, sync_types, values, NULL);
+	AtEOXact_GUC(true, level);
+	return rows;
+}
+
+/* Counts the window in memory, or has it sorted on disk where it does not fit. False when there is nothing new. */
+static bool
+take_window(const Datum *values)
+{
+	UsageCounter *counter = usage_counter_create(work_mem * (Size) 1024 * MEMORY_FACTOR);
+
+	billing_spi_receive(SQL_METERING_SYNC_ROWS, SYNC_WAITING - SYNC_SNAPSHOT + 1, &sync_types[SYNC_SNAPSHOT],
+						&values[SYNC_SNAPSHOT], usage_counter_receiver(counter));
+	if (counter->is_full)
+	{
+		elog(DEBUG1, "count window is counted by SQL");
+		usage_counter_free(counter);
+		return sync_large(values) > 0;
+	}
+	if (counter->rows == 0)
+		return false;
+	usage_counter_write(counter);
+	return billing_spi_run(psprintf("WITH %s", SQL_METERING_SYNC_WRITE), SYNC_PARAMETERS, sync_types, values,
+						   NULL) > 0;
+}
+
 static CountWindow
 counts_sync(void)
 {
@@ -86,7 +132,7 @@ counts_sync(void)
 	values[SYNC_TIME] = TimestampTzGetDatum(GetCurrentTimestamp());
 	window.window_no = DatumGetInt64(values[SYNC_WINDOW]);
 	FAULT_POINT("a count window is taken");
-	if (billing_spi_run(SQL_METERING_SYNC, SYNC_PARAMETERS, sync_types, values, NULL) == 0)
+	if (!take_window(values))
 		window.window_no--; /* nothing new: the window before is still the last */
 	else
 	{

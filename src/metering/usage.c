@@ -132,13 +132,47 @@ is_negative(Numeric quantity)
 	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(quantity), zero)) < 0;
 }
 
+/* The same of its text, as numeric_out() has it: no exponent, no zeros before it. */
+static bool
+is_quantity_text(const char *decimal)
+{
+	const char *p = decimal + (*decimal == '-');
+	const char *whole = p;
+	const char *fraction;
+
+	while (*p >= '0' && *p <= '9')
+		p++;
+	if (p - whole >= sizeof(QUANTITY_LIMIT) - 1)
+		return false;
+	if (*p != '.')
+		return *p == '\0'; /* or NaN, Infinity */
+	for (fraction = ++p; *p != '\0'; p++)
+		;
+	return p - fraction <= QUANTITY_DECIMALS_MAX;
+}
+
+/* Of a quantity that is given as text too, that is read: it costs less. */
+static bool
+has_quantity(const UsageContent *content)
+{
+	if (content->decimal != NULL)
+		return is_quantity_text(content->decimal);
+	return content->quantity != NULL && is_quantity(content->quantity);
+}
+
+static bool
+has_negative_quantity(const UsageContent *content)
+{
+	return content->decimal != NULL ? content->decimal[0] == '-' : is_negative(content->quantity);
+}
+
 /* What is wrong with an event, whatever its meter: a word that statements/diagnose.sql knows; NULL when nothing. */
 static const char *
 content_problem(const UsageContent *content)
 {
 	if (content->event_id == NULL || !is_event_id(content->event_id))
 		return "event id";
-	if (content->quantity == NULL || !is_quantity(content->quantity))
+	if (!has_quantity(content))
 		return "quantity";
 	if (content->attribution != NULL && !JB_ROOT_IS_OBJECT(content->attribution))
 		return "attribution";
@@ -242,21 +276,33 @@ meter_adds_up(const text *aggregation)
 	return (length == 3 && memcmp(name, "sum", 3) == 0) || (length == 5 && memcmp(name, "count", 5) == 0);
 }
 
-static const char *
-usage_problem(const UsageContent *content, const UsageMeter *meter)
+const char *
+usage_dimensions_problem(Jsonb *dimensions, ArrayType *keys)
+{
+	return are_dimensions(dimensions, keys) ? NULL : "dimensions";
+}
+
+const char *
+usage_event_problem(const UsageContent *content, const UsageMeter *meter)
 {
 	const char *problem = content_problem(content);
 
 	if (problem != NULL)
 		return problem;
-	if (is_negative(content->quantity) &&
+	if (has_negative_quantity(content) &&
 		(content->corrects_event_id == NULL || !meter_adds_up(meter->aggregation)))
 		return "negative quantity";
 	if (content->corrects_event_id != NULL && same_text(content->corrects_event_id, content->event_id))
 		return "itself";
-	if (!are_dimensions(content->dimensions, meter->keys))
-		return "dimensions";
 	return NULL;
+}
+
+static const char *
+usage_problem(const UsageContent *content, const UsageMeter *meter)
+{
+	const char *problem = usage_event_problem(content, meter);
+
+	return problem != NULL ? problem : usage_dimensions_problem(content->dimensions, meter->keys);
 }
 
 bool

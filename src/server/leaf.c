@@ -18,6 +18,7 @@
 
 #include "core/leaf.h"
 #include "server/hash.h"
+#include "server/leaf.h"
 #include "server/server.h"
 
 /* Microseconds and days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01. */
@@ -50,45 +51,6 @@ canonical_decimal(Numeric value)
 	return numeric_normalize(value);
 }
 
-static void
-add_text(DigestContext *context, uint16_t number, text *value)
-{
-	billing_check_digest(
-		leaf_column(context, number, LEAF_TEXT, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
-}
-
-/* Canonical JSON comes first: between begin and end the context serves the leaf alone. */
-static bytea *
-usage_leaf(FunctionCallInfo fcinfo)
-{
-	DigestContext *context = billing_digest_context();
-	uint8_t hash[DIGEST_SIZE];
-	size_t json_length = 0;
-	int64 instant = PG_ARGISNULL(3) ? 0 : unix_microseconds(PG_GETARG_TIMESTAMPTZ(3));
-	char *decimal = PG_ARGISNULL(4) ? NULL : canonical_decimal(PG_GETARG_NUMERIC(4));
-	char *json = PG_ARGISNULL(5) ? NULL : billing_canonical_json(PG_GETARG_JSONB_P(5), &json_length);
-
-	billing_check_digest(leaf_begin(context, "usage"));
-	for (int i = 0; i < 3; i++)
-		if (!PG_ARGISNULL(i))
-			add_text(context, i + 1, PG_GETARG_TEXT_PP(i));
-	if (!PG_ARGISNULL(3))
-		billing_check_digest(leaf_integer(context, 4, LEAF_TIME, instant));
-	if (decimal != NULL)
-		billing_check_digest(leaf_column(context, 5, LEAF_DECIMAL, decimal, strlen(decimal)));
-	if (json != NULL)
-		billing_check_digest(leaf_column(context, 6, LEAF_JSON, json, json_length));
-	if (!PG_ARGISNULL(6))
-		add_text(context, 7, PG_GETARG_TEXT_PP(6));
-	billing_check_digest(leaf_end(context, hash));
-	return billing_hash_bytea(hash);
-}
-
-BILLING_FUNCTION(billing_usage_leaf)
-{
-	PG_RETURN_BYTEA_P(usage_leaf(fcinfo));
-}
-
 void
 billing_check_merkle(MerkleStatus status)
 {
@@ -98,14 +60,6 @@ billing_check_merkle(MerkleStatus status)
 		ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"));
 	ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL), errmsg("Merkle tree: %s", merkle_status_text(status)));
 }
-
-/* Canonical bytes as they grow. A million rows are written by these few lines, hence no StringInfo. */
-typedef struct CanonBuffer
-{
-	uint8 *data; /* VARHDRSZ bytes come first */
-	Size length;
-	Size room;
-} CanonBuffer;
 
 /* Makes room for more bytes and returns where they go. */
 static inline uint8 *
@@ -188,9 +142,8 @@ put_decimal(CanonBuffer *out, int number, Numeric value)
 	put_column(out, number, LEAF_DECIMAL, decimal, strlen(decimal));
 }
 
-/* One column by its SQL type, as doc/bundle.md says. */
-static void
-put_value(CanonBuffer *out, int number, Oid type, Datum value)
+void
+billing_canon_put(CanonBuffer *out, int number, Oid type, Datum value)
 {
 	switch (type)
 	{
@@ -222,6 +175,93 @@ put_value(CanonBuffer *out, int number, Oid type, Datum value)
 	}
 }
 
+void
+billing_canon_begin(CanonBuffer *out, const char *kind, Size length)
+{
+	*out = (CanonBuffer){palloc(CANON_SIZE), VARHDRSZ, CANON_SIZE};
+	memcpy(canon_extend(out, 11), "billing/v1/", 11);
+	memcpy(canon_extend(out, length), kind, length);
+	*canon_extend(out, 1) = '\n';
+}
+
+/* Most usage has shorter canonical bytes. */
+#define USAGE_ON_STACK 512
+
+void
+billing_usage_leaf_hash(const DigestPart columns[USAGE_LEAF_COLUMNS], uint8_t hash[DIGEST_SIZE])
+{
+	static const char start[] = "billing/v1/usage\n";
+	static const LeafType types[USAGE_LEAF_COLUMNS] = {LEAF_TEXT,	 LEAF_TEXT, LEAF_TEXT, LEAF_TIME,
+													   LEAF_DECIMAL, LEAF_JSON, LEAF_TEXT};
+	uint8 room[USAGE_ON_STACK];
+	CanonBuffer canon = {room, 0, sizeof(room)};
+	Size size = sizeof(start) - 1;
+
+	for (int i = 0; i < USAGE_LEAF_COLUMNS; i++)
+		if (columns[i].bytes != NULL)
+			size += HEAD_SIZE + columns[i].length;
+	if (size > sizeof(room))
+		canon = (CanonBuffer){palloc(size), 0, size};
+	memcpy(canon_extend(&canon, sizeof(start) - 1), start, sizeof(start) - 1);
+	for (int i = 0; i < USAGE_LEAF_COLUMNS; i++)
+		if (columns[i].bytes != NULL)
+			put_column(&canon, i + 1, types[i], columns[i].bytes, columns[i].length);
+	billing_check_merkle(merkle_leaf_hash(billing_digest_context(), canon.data, canon.length, hash));
+	if (canon.data != room)
+		pfree(canon.data);
+}
+
+void
+billing_usage_leaf_time(TimestampTz instant, uint8 bytes[8])
+{
+	uint64 ordered = pg_hton64((uint64) unix_microseconds(instant));
+
+	memcpy(bytes, &ordered, sizeof(ordered));
+}
+
+/* The argument's text as column `number` of a leaf. */
+static void
+take_text(FunctionCallInfo fcinfo, DigestPart *columns, int argument)
+{
+	text *value;
+
+	if (PG_ARGISNULL(argument))
+		return;
+	value = PG_GETARG_TEXT_PP(argument);
+	columns[argument] = (DigestPart){VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+}
+
+static bytea *
+usage_leaf(FunctionCallInfo fcinfo)
+{
+	DigestPart columns[USAGE_LEAF_COLUMNS] = {{NULL, 0}};
+	uint8_t hash[DIGEST_SIZE];
+	uint8 instant[8];
+
+	for (int i = 0; i < 3; i++)
+		take_text(fcinfo, columns, i);
+	take_text(fcinfo, columns, 6);
+	if (!PG_ARGISNULL(3))
+	{
+		billing_usage_leaf_time(PG_GETARG_TIMESTAMPTZ(3), instant);
+		columns[3] = (DigestPart){instant, sizeof(instant)};
+	}
+	if (!PG_ARGISNULL(4))
+	{
+		columns[4].bytes = canonical_decimal(PG_GETARG_NUMERIC(4));
+		columns[4].length = strlen(columns[4].bytes);
+	}
+	if (!PG_ARGISNULL(5))
+		columns[5].bytes = billing_canonical_json(PG_GETARG_JSONB_P(5), &columns[5].length);
+	billing_usage_leaf_hash(columns, hash);
+	return billing_hash_bytea(hash);
+}
+
+BILLING_FUNCTION(billing_usage_leaf)
+{
+	PG_RETURN_BYTEA_P(usage_leaf(fcinfo));
+}
+
 /* The types of the arguments, looked up once per call site. */
 static const Oid *
 argument_types(FunctionCallInfo fcinfo)
@@ -241,20 +281,17 @@ static bytea *
 leaf_canon(FunctionCallInfo fcinfo)
 {
 	const Oid *types = argument_types(fcinfo);
-	CanonBuffer out = {NULL, VARHDRSZ, CANON_SIZE};
+	CanonBuffer out;
 	text *kind;
 
 	if (PG_ARGISNULL(0) || get_fn_expr_variadic(fcinfo->flinfo))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("a leaf needs its kind, and a list of columns"));
 	kind = PG_GETARG_TEXT_PP(0);
-	out.data = palloc(CANON_SIZE);
-	memcpy(canon_extend(&out, 11), "billing/v1/", 11);
-	memcpy(canon_extend(&out, VARSIZE_ANY_EXHDR(kind)), VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind));
-	*canon_extend(&out, 1) = '\n';
+	billing_canon_begin(&out, VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind));
 	for (int i = 1; i < PG_NARGS(); i++)
 		if (!PG_ARGISNULL(i))
-			put_value(&out, i, types[i], PG_GETARG_DATUM(i));
+			billing_canon_put(&out, i, types[i], PG_GETARG_DATUM(i));
 	SET_VARSIZE(out.data, out.length);
 	return (bytea *) out.data;
 }

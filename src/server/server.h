@@ -43,6 +43,10 @@ extern void billing_spi_finish(void);
 extern uint64 billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *values,
 							  const char *nulls);
 
+/* Hands each row of a query to `receiver`, which may end it by returning false. */
+extern void billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values,
+								DestReceiver *receiver);
+
 /* `statement` with `sql` in the place of `placeholder`, which it has once; palloc'd. */
 extern char *billing_sql_fill(const char *statement, const char *placeholder, const char *sql);
 

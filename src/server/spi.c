@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "nodes/params.h"
 #include "utils/builtins.h"
 
 #include "server/server.h"
@@ -38,6 +39,17 @@ billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *value
 {
 	check_result(SPI_execute_with_args(sql, nargs, (Oid *) types, (Datum *) values, nulls, false, 0), sql);
 	return SPI_processed;
+}
+
+void
+billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values, DestReceiver *receiver)
+{
+	ParamListInfo parameters = makeParamList(nargs);
+	SPIExecuteOptions options = {.params = parameters, .dest = receiver};
+
+	for (int i = 0; i < nargs; i++)
+		parameters->params[i] = (ParamExternData){values[i], false, PARAM_FLAG_CONST, types[i]};
+	check_result(SPI_execute_extended(sql, &options), sql);
 }
 
 char *
