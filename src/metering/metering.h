@@ -114,14 +114,21 @@ extern UsageBatch usage_batch_from_json(Jsonb *events);
 
 /* ---- write.c ---- */
 
+/* What became of some rows. */
+typedef struct UsageWritten
+{
+	uint64 recorded; /* new */
+	uint64 known;	 /* there already with the same content; corrections are not looked at */
+	bool complete;	 /* false: the statement must run over all of them */
+} UsageWritten;
+
 /*
  * Does what statements/record.sql does, without a statement: writes those
- * rows that can be recorded and are new, and returns how many. *complete is
- * false when it does not know how to write some of them (a trigger of
- * somebody's, a snapshot older than the statement): the statement must then
- * run over all of them. SPI need not be connected.
+ * rows that can be recorded and are new. It is not complete when it does not
+ * know how to write some of them (a trigger of somebody's, a snapshot older
+ * than the statement). SPI need not be connected.
  */
-extern uint64 usage_write(const UsageRows *rows, bool *complete);
+extern UsageWritten usage_write(const UsageRows *rows);
 
 /* ---- record.c ---- */
 

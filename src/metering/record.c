@@ -94,15 +94,14 @@ uint64
 usage_batch_record(const UsageBatch *batch)
 {
 	static const char *sql = NULL;
-	bool complete;
-	uint64 recorded = usage_write(usage_rows_from_batch(batch), &complete);
+	UsageWritten written = usage_write(usage_rows_from_batch(batch));
 
-	if (!complete)
-		recorded += billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD),
-									USAGE_COLUMNS, usage_array_types, batch->arrays, batch->nulls);
-	if (recorded < batch->count || batch->has_corrections)
+	if (!written.complete)
+		written.recorded += billing_spi_run(with_events(&sql, SQL_METERING_EVENTS_ARRAY, SQL_METERING_RECORD),
+											USAGE_COLUMNS, usage_array_types, batch->arrays, batch->nulls);
+	if (written.recorded + (written.complete ? written.known : 0) < batch->count || batch->has_corrections)
 		check_recorded(batch);
-	return recorded;
+	return written.recorded;
 }
 
 /* ---- one event ---- */
@@ -181,7 +180,7 @@ one_row(Datum *values, bool *isnull, const char *nulls)
 	return rows;
 }
 
-/* A repeated event is common, and to plan the diagnosis takes long: so it is looked for first. */
+/* For what usage_write() could not settle. To plan the diagnosis takes long, so a repeated event is looked for first. */
 static bool
 record_by_statement(Datum *values, char *nulls, const UsageRows *row, bool is_tried)
 {
@@ -206,14 +205,13 @@ usage_record_one(Datum *values, char *nulls)
 {
 	bool isnull[USAGE_COLUMNS];
 	UsageRows row = one_row(values, isnull, nulls);
-	bool is_complete;
-	bool recorded;
+	UsageWritten written;
 
 	billing_require_installed();
-	recorded = usage_write(&row, &is_complete) == 1;
-	if (recorded && isnull[USAGE_CORRECTS])
-		return true;
-	return record_by_statement(values, nulls, &row, is_complete) || recorded;
+	written = usage_write(&row);
+	if (isnull[USAGE_CORRECTS] && written.recorded + written.known == 1)
+		return written.recorded == 1;
+	return record_by_statement(values, nulls, &row, written.complete) || written.recorded == 1;
 }
 
 /* Order of the SQL function's arguments. */

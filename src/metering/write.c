@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -62,7 +63,9 @@ enum
 	COLUMN_ACCOUNT = 3,
 	COLUMN_OCCURRED_AT = 4,
 	COLUMN_USAGE_DAY = 5,
+	COLUMN_QUANTITY = 6,
 	COLUMN_DIMENSIONS = 7,
+	COLUMN_CORRECTS = 10,
 	COLUMN_RECORDED_AT = 11,
 	COLUMN_LOG_XID = 12
 };
@@ -85,7 +88,9 @@ typedef struct UsageWriter
 	Oid partition_oid;
 	ResultRelInfo *partition;
 	TupleTableSlot *slot;
-	int64 xid_offset; /* of the incarnation */
+	TupleTableSlot *existing; /* for a row that is there already */
+	int64 xid_offset;		  /* of the incarnation */
+	UsageWritten written;
 } UsageWriter;
 
 /* ---- what can be written to ---- */
@@ -156,6 +161,7 @@ close_partition(UsageWriter *writer)
 	if (writer->partition == NULL)
 		return;
 	ExecDropSingleTupleTableSlot(writer->slot);
+	ExecDropSingleTupleTableSlot(writer->existing);
 	ExecCloseIndices(writer->partition);
 	table_close(writer->partition->ri_RelationDesc, NoLock); /* the lock stays until the transaction ends */
 	writer->partition = NULL;
@@ -181,6 +187,7 @@ open_partition(UsageWriter *writer, Oid oid)
 	InitResultRelInfo(writer->partition, relation, 0, NULL, 0);
 	ExecOpenIndices(writer->partition, true);
 	writer->slot = table_slot_create(relation, NULL);
+	writer->existing = table_slot_create(relation, NULL);
 }
 
 /* ---- writing ---- */
@@ -209,18 +216,17 @@ fill_slot(UsageWriter *writer, const UsageRows *rows, const UsageEvent *event)
 	ExecStoreVirtualTuple(slot);
 }
 
-/* Whether the key of the slot's row is not there. */
+/* Whether the key of the slot's row is not there; else where it is. */
 static bool
-is_free(UsageWriter *writer)
+is_free(UsageWriter *writer, ItemPointer conflict)
 {
-	ItemPointerData conflict;
 #if PG_VERSION_NUM >= 180000
 	ItemPointerData none;
 
 	ItemPointerSetInvalid(&none);
-	return ExecCheckIndexConstraints(writer->partition, writer->slot, writer->estate, &conflict, &none, NIL);
+	return ExecCheckIndexConstraints(writer->partition, writer->slot, writer->estate, conflict, &none, NIL);
 #else
-	return ExecCheckIndexConstraints(writer->partition, writer->slot, writer->estate, &conflict, NIL);
+	return ExecCheckIndexConstraints(writer->partition, writer->slot, writer->estate, conflict, NIL);
 #endif
 }
 
@@ -265,19 +271,49 @@ insert_speculatively(UsageWriter *writer)
 	return is_inserted;
 }
 
-/* Inserts the slot's row unless its key is there. Waits for a transaction that is about to insert the same key. */
+/* Whether the row at a place says what the event says, as statements/known.sql asks. No row is ever changed. */
 static bool
+is_known(UsageWriter *writer, const UsageRows *rows, const UsageEvent *event, ItemPointer place)
+{
+	TupleTableSlot *old = writer->existing;
+	Datum *values = old->tts_values;
+	bool is_same;
+
+	if (event->content.corrects_event_id != NULL ||
+		!table_tuple_fetch_row_version(writer->partition->ri_RelationDesc, place, SnapshotAny, old))
+		return false;
+	slot_getallattrs(old);
+	is_same = old->tts_isnull[COLUMN_CORRECTS] &&
+			  (rows->nulls[USAGE_OCCURRED_AT][event->index] ||
+			   DatumGetTimestampTz(values[COLUMN_OCCURRED_AT]) == event->occurred_at) &&
+			  DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, values[COLUMN_ACCOUNT],
+												   PointerGetDatum(event->content.account_id))) &&
+			  DatumGetBool(DirectFunctionCall2(numeric_eq, values[COLUMN_QUANTITY],
+											   NumericGetDatum(event->content.quantity))) &&
+			  DatumGetBool(DirectFunctionCall2(jsonb_eq, values[COLUMN_DIMENSIONS],
+											   JsonbPGetDatum(event->content.dimensions)));
+	ExecClearTuple(old);
+	return is_same;
+}
+
+/* Inserts an event unless its key is there. Waits for a transaction that is about to insert the same key. */
+static void
 insert_if_new(UsageWriter *writer, const UsageRows *rows, const UsageEvent *event)
 {
+	ItemPointerData conflict;
+
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
 		fill_slot(writer, rows, event);
-		if (!is_free(writer))
-			return false;
+		if (!is_free(writer, &conflict))
+		{
+			writer->written.known += is_known(writer, rows, event, &conflict);
+			return;
+		}
 		writer->slot->tts_values[COLUMN_LOG_XID] = log_xid(writer);
 	} while (!insert_speculatively(writer));
-	return true;
+	writer->written.recorded++;
 }
 
 /* Whether everything the event names exists and it is one. */
@@ -292,25 +328,25 @@ is_recordable(UsageWriter *writer, const UsageEvent *event)
 }
 
 /* Writes one event if it can be recorded and is new. */
-static bool
-write_event(UsageWriter *writer, const UsageRows *rows, const UsageEvent *event, bool *complete)
+static void
+write_event(UsageWriter *writer, const UsageRows *rows, const UsageEvent *event)
 {
 	Oid oid;
 
 	if (!is_recordable(writer, event))
-		return false;
+		return;
 	oid = partition_for(writer->usage, event->occurred_at);
 	if (!OidIsValid(oid))
-		return false;
+		return;
 	if (oid != writer->partition_oid)
 		open_partition(writer, oid);
 	if (writer->partition == NULL)
 	{
-		*complete = false;
-		return false;
+		writer->written.complete = false;
+		return;
 	}
 	ResetPerTupleExprContext(writer->estate);
-	return insert_if_new(writer, rows, event);
+	insert_if_new(writer, rows, event);
 }
 
 /* ---- events ---- */
@@ -397,55 +433,48 @@ sorted_events(const UsageRows *rows, int *count)
 	return events;
 }
 
-static uint64
-write_events(UsageWriter *writer, const UsageRows *rows, bool *complete)
+static void
+write_events(UsageWriter *writer, const UsageRows *rows)
 {
 	int count;
 	UsageEvent *events = sorted_events(rows, &count);
-	uint64 written = 0;
 
 	for (int i = 0; i < count; i++)
-		written += write_event(writer, rows, &events[i], complete);
+		write_event(writer, rows, &events[i]);
 	close_partition(writer);
 	pfree(events);
-	return written;
 }
 
 /* Writes to a table that is as made. */
-static uint64
-write_rows(UsageWriter *writer, const UsageRows *rows, bool *complete)
+static void
+write_rows(UsageWriter *writer, const UsageRows *rows)
 {
-	uint64 written;
-
 	writer->xid_offset = billing_xid_offset();
 	writer->estate = CreateExecutorState();
 	writer->estate->es_output_cid = GetCurrentCommandId(true);
-	written = write_events(writer, rows, complete);
+	write_events(writer, rows);
 	FreeExecutorState(writer->estate);
-	return written;
 }
 
-uint64
-usage_write(const UsageRows *rows, bool *complete)
+UsageWritten
+usage_write(const UsageRows *rows)
 {
 	Oid schema = get_namespace_oid("billing", false);
-	UsageWriter writer = {.partition_oid = InvalidOid};
-	uint64 written = 0;
+	UsageWriter writer = {.written.complete = may_write_directly()};
 
-	*complete = may_write_directly();
-	if (!*complete)
-		return 0;
+	if (!writer.written.complete)
+		return writer.written;
 	CommandCounterIncrement(); /* sees what came before in its transaction, and then its own */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	writer.usage = table_open(get_relname_relid("usage_records", schema), RowExclusiveLock);
 	writer.lookup = usage_lookup_open(schema);
-	*complete = writer.lookup != NULL && is_as_made(writer.usage, RELKIND_PARTITIONED_TABLE);
-	if (*complete)
-		written = write_rows(&writer, rows, complete);
+	writer.written.complete = writer.lookup != NULL && is_as_made(writer.usage, RELKIND_PARTITIONED_TABLE);
+	if (writer.written.complete)
+		write_rows(&writer, rows);
 	if (writer.lookup != NULL)
 		usage_lookup_close(writer.lookup);
 	table_close(writer.usage, NoLock);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
-	return written;
+	return writer.written;
 }
