@@ -24,7 +24,7 @@ if (!-e $library)
 	plan skip_all => 'there is no library with fault points';
 }
 
-begin_soak(short => 40);
+begin_soak(short => 25);
 my $node = soak_node('faults', restart_after_crash => 'on');
 
 # From here on calls go to the other library. The schema is told, for it names the library.
