@@ -38,8 +38,12 @@ billing_define_faults(void)
 
 #include "server/server.h"
 
+/* The linker puts every FaultPoint of the library between these. */
 extern FaultPoint __start_billing_faults[];
 extern FaultPoint __stop_billing_faults[];
+
+#define FAULT_POINTS                                                                                         \
+	(((uintptr_t) __stop_billing_faults - (uintptr_t) __start_billing_faults) / sizeof(FaultPoint))
 
 static char *fault;
 static int64 hits; /* of the point named in it, which several places may have */
@@ -50,8 +54,8 @@ static void
 forget_hits(const char *newval, void *extra)
 {
 	hits = 0;
-	for (FaultPoint *point = __start_billing_faults; point < __stop_billing_faults; point++)
-		point->hits = 0;
+	for (size_t i = 0; i < FAULT_POINTS; i++)
+		__start_billing_faults[i].hits = 0;
 }
 
 static void
@@ -133,8 +137,9 @@ BILLING_FUNCTION(billing_fault_points)
 	StringInfoData lines;
 
 	initStringInfo(&lines);
-	for (const FaultPoint *point = __start_billing_faults; point < __stop_billing_faults; point++)
-		appendStringInfo(&lines, "fault point " INT64_FORMAT " %s\n", point->hits, point->name);
+	for (size_t i = 0; i < FAULT_POINTS; i++)
+		appendStringInfo(&lines, "fault point " INT64_FORMAT " %s\n", __start_billing_faults[i].hits,
+						 __start_billing_faults[i].name);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(lines.data, lines.len));
 }
 

@@ -16,7 +16,7 @@ my $sessions = 4;
 my $cancels_wanted = 10_000;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
-begin_soak(short => 20);
+begin_soak(short => 12);
 my $node = soak_node('cancel');
 make_state($node);
 

@@ -21,7 +21,7 @@ my $cycles_wanted = 500;
 my $tenants = 8;
 my @months = map { sprintf '2026-%02d-01', $_ } 1 .. 9;
 
-begin_soak(short => 15);
+begin_soak(short => 12);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 # The writer of the write-ahead log sleeps long, so that what is not flushed at once is lost.

@@ -43,7 +43,7 @@ use Soak qw(begin_soak figure is_sound seconds_left soak_node);
 my $rounds_wanted = 60;
 my $disks = $ENV{SOAK_DISKS};
 my $scripts = PostgreSQL::Test::Utils::tempdir();
-begin_soak(short => 20);
+begin_soak(short => 12);
 my $node = soak_node('full', wal_recycle => 'off', max_wal_size => "'48MB'", min_wal_size => "'32MB'", fsync => 'on');
 $node->safe_psql('postgres', q{
 SELECT billing.ensure_partitions('2026-01-01', '2026-05-01');
