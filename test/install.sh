@@ -1,5 +1,6 @@
 #!/bin/bash
-# install.sh: builds, and installs into the server of PG_CONFIG unless the same build is there already.
+# install.sh: builds, and installs into the server of PG_CONFIG unless the same build is there already. What is built and not
+# installed is the library with fault points, for the tests.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ is_installed()
 }
 
 echo "== build"
-make -s -j"$(nproc)" all
+make -s -j"$(nproc)" all FAULTS=1
 is_installed && exit 0
 echo "== install into $lib"
 if [ -w "$bin" ] && [ -w "$lib" ] && [ -w "$share" ]; then

@@ -17,6 +17,7 @@
 
 #include "coverage/coverage.h"
 #include "embedded.h"
+#include "server/fault.h"
 
 /* Up to so many new rows their devices are looked up one by one; above, and when days pass, tables are joined as wholes. */
 #define PROBES_MAX 5000
@@ -147,6 +148,7 @@ take_window(CoverageWindow *window, Datum *values, const char *nulls)
 	billing_spi_run(window_statement(rows_new <= PROBES_MAX, passed), SYNC_PARAMETERS, sync_types, values,
 					nulls);
 	check_usage();
+	FAULT_POINT("a window of coverage is answered");
 	window->days_changed = result_int64(1);
 	window->usage_rows = result_int64(3);
 }

@@ -20,6 +20,7 @@
 #include "core/base64.h"
 #include "embedded.h"
 #include "evidence/evidence.h"
+#include "server/fault.h"
 
 typedef struct Bundle
 {
@@ -429,6 +430,7 @@ store_bundle(const Bundle *bundle, const char *text)
 	Datum values[] = {bundle->invoice.tenant_id, bundle->invoice.invoice_id, Int64GetDatum(bundle->seal_no),
 					  CStringGetTextDatum(text)};
 
+	FAULT_POINT("a bundle is stored");
 	billing_spi_run("INSERT INTO billing.evidence_bundles (tenant_id, invoice_id, seal_no, bundle) VALUES "
 					"($1, $2, $3, $4)"
 					" ON CONFLICT DO NOTHING",

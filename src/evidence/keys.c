@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -20,6 +21,7 @@
 #include "core/base64.h"
 #include "audit/audit.h"
 #include "evidence/evidence.h"
+#include "server/fault.h"
 #include "server/key_file.h"
 
 static char *signing_key_file;
@@ -227,6 +229,7 @@ evidence_sign(int64 seal_no, const char *origin, const char *body)
 	{
 		NoteKey key = own_key(seed, origin);
 
+		FAULT_POINT("a note is signed with the key in memory");
 		store_note(seal_no, require_key_in_force(&key, seed), signed_note(&key, seed, body));
 	}
 	PG_FINALLY();
@@ -297,6 +300,7 @@ BILLING_FUNCTION(billing_rotate_signing_key)
 	vkey = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	billing_spi_connect();
 	billing_lock_stage("seal");
+	ForceSyncCommit();
 	check_note(note_key_parse(vkey, strlen(vkey), &key), "verifier key is malformed");
 	newest = newest_key();
 	if (newest.key_no > 0 && strcmp(key_text(&newest.key), vkey) != 0)
@@ -307,6 +311,7 @@ BILLING_FUNCTION(billing_rotate_signing_key)
 			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_NOTE),
 					errmsg("the key before has not signed: %s", problem));
 	}
+	FAULT_POINT("a signing key is registered");
 	if (newest.key_no == 0 || note != NULL)
 		register_key(&key, ++newest.key_no, note);
 	billing_spi_finish();
@@ -342,6 +347,7 @@ BILLING_FUNCTION(billing_add_signature)
 
 	billing_spi_connect();
 	billing_lock_stage("seal");
+	ForceSyncCommit();
 	body = read_body(seal_no, &present);
 	newest = newest_key();
 	if (newest.key_no == 0)
@@ -350,6 +356,7 @@ BILLING_FUNCTION(billing_add_signature)
 	if (problem != NULL)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_NOTE),
 				errmsg("note for checkpoint " INT64_FORMAT " is refused: %s", seal_no, problem));
+	FAULT_POINT("a signature from outside is stored");
 	if (present == NULL)
 		store_note(seal_no, newest.key_no, note);
 	billing_spi_finish();

@@ -21,6 +21,7 @@
 #include "embedded.h"
 #include "audit/audit.h"
 #include "evidence/evidence.h"
+#include "server/fault.h"
 
 typedef struct Seal
 {
@@ -40,6 +41,7 @@ write_batch(EvidenceLog *log)
 		billing_spi_run("INSERT INTO billing.log_blocks (block_no, seal_no, kind, first_xid, first_key)"
 						" SELECT b, s, k, x, f::text[] FROM unnest($1, $2, $3, $4, $5) AS u (b, s, k, x, f)",
 						lengthof(block_types), block_types, batch.block, NULL);
+	FAULT_POINT("hashes of the log are written");
 	if (batch.hashes > 0)
 		billing_spi_run("INSERT INTO billing.log_hashes (level, node, hash) SELECT * FROM unnest($1, $2, $3)",
 						lengthof(hash_types), hash_types, batch.hash, NULL);
@@ -158,6 +160,7 @@ write_checkpoint(const Seal *seal, int incarnation)
 					"frontier, body,"
 					" lsn, sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 					lengthof(types), types, values, NULL);
+	FAULT_POINT("a checkpoint is signed");
 	evidence_sign(seal->window.seal_no, origin, body);
 }
 
@@ -186,8 +189,10 @@ log_seal(bool heartbeat)
 	ForceSyncCommit();
 	snapshot = next_edge(&incarnation);
 	seal.window = evidence_window(0, &snapshot);
+	FAULT_POINT("the log is sealed");
 	seal.log = evidence_log_create(&seal.window.frontier);
 	append_rows(&seal);
+	FAULT_POINT("a checkpoint is written");
 	if (seal.is_worth_it)
 		write_checkpoint(&seal, incarnation);
 	billing_spi_finish();

@@ -20,6 +20,7 @@
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
 #include "server/card.h"
+#include "server/fault.h"
 
 static const char *const FIND_INVOICE =
 	"SELECT i.tenant_id, i.invoice_id, i.invoice_date, i.status FROM billing.invoices i"
@@ -176,6 +177,7 @@ void_invoice(const InvoiceKey *key, Datum reason)
 	billing_require_partition("ledger_entries", DatumGetDateADT(entry_values[2]));
 	billing_spi_run(ledger_insert(SQL_INVOICING_VOID_ENTRIES), lengthof(entry_types), entry_types,
 					entry_values, NULL);
+	FAULT_POINT("an invoice is void");
 	billing_spi_run(SQL_INVOICING_VOID, lengthof(types), types, values, NULL);
 }
 

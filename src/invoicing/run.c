@@ -20,6 +20,7 @@
 #include "audit/audit.h"
 #include "invoicing/invoicing.h"
 #include "ledger/ledger.h"
+#include "server/fault.h"
 
 static Datum
 session_user_name(void)
@@ -93,8 +94,11 @@ invoicing_run_batch(DateADT due_by, TenantRange range, Datum replay_id, bool fin
 
 	billing_lock_stage("billing_run");
 	result.revisions = rating_rate(due_by, range);
+	FAULT_POINT("drafts are remade");
 	remove_stale_drafts(due_by, range);
+	FAULT_POINT("drafts are made");
 	make_drafts(due_by, range, replay_id, &result);
+	FAULT_POINT("invoices are finalized");
 	if (finalize)
 		result.finalized = invoicing_finalize(due_by, range, NULL);
 	return result;

@@ -34,6 +34,8 @@ BEGIN
         RETURN reversal_id;
     END IF;
     PERFORM billing.require_partition('ledger_entries', day);
+    -- As in post.c: an entry that was acknowledged survives a crash.
+    PERFORM set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
     INSERT INTO billing.ledger_entries (posted_on, tenant_id, entry_id, account_id, entry_type, debit_account, credit_account,
                                         amount_minor, currency, source, source_id, memo)
     VALUES (day, tenant, reversal_id, original.account_id, original.entry_type,

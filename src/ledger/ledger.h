@@ -11,7 +11,8 @@
  * run, or put into a WITH that makes the rows. Columns of `select`, by name:
  * posted_on, tenant_id, entry_id, account_id, entry_type, amount_minor
  * (positive), currency, source, source_id, memo. A type that
- * billing.entry_types does not have fails on NOT NULL; nothing is dropped.
+ * billing.entry_types does not have fails on NOT NULL; nothing is dropped. The
+ * transaction will commit synchronously, whatever the session says.
  */
 extern char *ledger_insert(const char *select);
 

@@ -1,5 +1,8 @@
 /*
  * post.c: the only writers of billing.ledger_entries.
+ *
+ * What posts commits synchronously whatever the session says: who was told of
+ * an entry, or saw one, finds it after a crash.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -14,10 +17,12 @@
 #include "embedded.h"
 #include "ledger/ledger.h"
 #include "server/card.h"
+#include "server/fault.h"
 
 char *
 ledger_insert(const char *select)
 {
+	ForceSyncCommit();
 	return billing_sql_fill(SQL_LEDGER_INSERT_ENTRIES, "@entries@", select);
 }
 
@@ -158,7 +163,10 @@ post_entry_once(Datum *values, char *nulls, bool has_key, Datum key)
 			return copy_uuid(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
 	}
 	settle_day(values, nulls);
+	ForceSyncCommit();
+	FAULT_POINT("an entry is posted");
 	entry_id = post_entry(values, nulls);
+	FAULT_POINT("the answer to a posting is kept");
 	if (has_key)
 		keep_answer(values[ARG_TENANT], key, entry_id);
 	return copy_uuid(entry_id);

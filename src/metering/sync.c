@@ -23,6 +23,7 @@
 
 #include "embedded.h"
 #include "metering/metering.h"
+#include "server/fault.h"
 
 /* Result columns of sync_edges.sql, which are the first parameters of sync.sql. */
 enum SyncParameter
@@ -84,6 +85,7 @@ counts_sync(void)
 	read_edges(values);
 	values[SYNC_TIME] = TimestampTzGetDatum(GetCurrentTimestamp());
 	window.window_no = DatumGetInt64(values[SYNC_WINDOW]);
+	FAULT_POINT("a count window is taken");
 	if (billing_spi_run(SQL_METERING_SYNC, SYNC_PARAMETERS, sync_types, values, NULL) == 0)
 		window.window_no--; /* nothing new: the window before is still the last */
 	else

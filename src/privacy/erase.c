@@ -13,6 +13,7 @@
 #include "audit/audit.h"
 #include "embedded.h"
 #include "privacy/privacy.h"
+#include "server/fault.h"
 #include "server/hash.h"
 
 /* What an erasure came to, as jsonb in the caller's memory; false when the account was not erased. */
@@ -61,6 +62,7 @@ erase(const char *tenant, const char *account, const char *reason, Datum today, 
 	billing_spi_exec("SELECT billing.uuid_v7()");
 	values[2] = datumCopy(billing_spi_value(0, 1, &isnull), false, UUID_LEN);
 	values[3] = PointerGetDatum(reason_hash(values[2], reason));
+	FAULT_POINT("a subject is erased");
 	billing_spi_run(SQL_PRIVACY_ERASE, lengthof(types), types, values, NULL);
 }
 
@@ -125,6 +127,7 @@ BILLING_FUNCTION(billing_purge_subjects)
 	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	check_day(fcinfo, 0);
+	FAULT_POINT("data keys are destroyed");
 	count = billing_spi_run(SQL_PRIVACY_PURGE, lengthof(types), types, &value, NULL);
 	billing_spi_finish();
 	audit_leave(&entry);

@@ -18,6 +18,7 @@
 #include "embedded.h"
 #include "privacy/privacy.h"
 #include "server/card.h"
+#include "server/fault.h"
 
 char *
 privacy_argument(FunctionCallInfo fcinfo, int number, const char *what)
@@ -117,6 +118,7 @@ require_key(const PrivacySubject *subject)
 		return (PrivacyKey){billing_spi_text(0, 1), spi_bytes(0, 2)};
 	}
 	key = privacy_make_key(subject);
+	FAULT_POINT("a data key is stored");
 	values[3] = CStringGetTextDatum(key.key_id);
 	values[4] = PointerGetDatum(key.wrapped);
 	billing_spi_run(
@@ -149,6 +151,7 @@ store_field(const PrivacySubject *subject, const char *field, const char *value)
 					  CStringGetTextDatum(field), CStringGetTextDatum(subject->purpose),
 					  PointerGetDatum(privacy_seal(subject, &key, field, value, strlen(value)))};
 
+	FAULT_POINT("a personal field is stored");
 	billing_spi_run("INSERT INTO billing.personal_fields (tenant_id, account_id, field, purpose, ciphertext) "
 					"VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, account_id, field) DO UPDATE SET "
 					"ciphertext = excluded.ciphertext, updated_at = now()",
@@ -260,6 +263,7 @@ BILLING_FUNCTION(billing_rewrap_data_keys)
 	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
 	values[0] = CStringGetTextDatum(privacy_wrapping_id());
+	FAULT_POINT("data keys are wrapped again");
 	count =
 		billing_spi_run(SQL_PRIVACY_REWRAP, lengthof(types), types, values, PG_ARGISNULL(0) ? " n" : NULL);
 	billing_spi_finish();

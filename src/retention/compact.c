@@ -10,6 +10,7 @@
 #include "utils/builtins.h"
 
 #include "embedded.h"
+#include "server/fault.h"
 #include "server/server.h"
 
 /* Parameters of the statements that follow usage_windows. */
@@ -70,6 +71,7 @@ BILLING_FUNCTION(billing_compact_usage)
 	if (read_month(month, values))
 		billing_spi_run(psprintf("%s%s", SQL_METERING_USAGE_WINDOWS, SQL_RETENTION_COMPACT), MONTH_PARAMETERS,
 						month_types, values, month_nulls);
+	FAULT_POINT("the parts of a month are hashed");
 	digest = parts_digest(month);
 	billing_spi_finish();
 	return digest;

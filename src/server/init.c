@@ -4,6 +4,7 @@
 #include "postgres.h"
 #include "fmgr.h"
 
+#include "server/fault.h"
 #include "server/server.h"
 
 #pragma GCC visibility push(default)
@@ -24,4 +25,5 @@ _PG_init(void)
 	billing_define_access_settings();
 	billing_define_evidence_settings();
 	billing_define_privacy_settings();
+	billing_define_faults();
 }

@@ -20,6 +20,7 @@
 #include "utils/lsyscache.h"
 
 #include "embedded.h"
+#include "server/fault.h"
 #include "server/server.h"
 
 #define BILLING_VERSION "0.1.0"
@@ -74,6 +75,7 @@ apply_step(const char *step, const char *sql)
 	Datum values[] = {CStringGetTextDatum(step), CStringGetTextDatum(BILLING_VERSION)};
 
 	billing_spi_exec(sql);
+	FAULT_POINT("the step of a module is recorded");
 	billing_spi_run("INSERT INTO billing.schema_migrations (step, version) VALUES ($1, $2)", 2, types, values,
 					NULL);
 }
@@ -128,7 +130,9 @@ install_tables(void)
 	applied = apply_missing_steps();
 	if (applied > 0)
 		billing_spi_exec("SELECT billing.finish_install()");
+	FAULT_POINT("access is granted");
 	secure_access();
+	FAULT_POINT("the schema is recorded");
 	if (applied > 0)
 		billing_spi_exec("SELECT billing.record_schema('install')");
 	SPI_finish();

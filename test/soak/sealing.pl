@@ -80,7 +80,7 @@ while (time() < $end)
 	}
 	$_->finish for @running;
 }
-ok(finish_writers($writing), 'the writers ended well') or print $writing->{error};
+ok(finish_writers($writing), 'the writers ended well') or diag $writing->{error};
 like($writing->{out}, qr/number of failed transactions: 0 /, 'no transaction failed');
 $foreign->finish;
 query('SELECT FROM billing.sync_counts()');
@@ -133,10 +133,10 @@ my $counted = query(q{SELECT (SELECT count(*) FROM billing.usage_records) - (SEL
 is($counted, '0|0|0', 'usage_records: each row in exactly one count window, as many as in their leaves');
 is(query('SELECT * FROM billing.verify_log()'), '', 'every leaf, root and window holds, recomputed');
 
-print '# ' . query(q{SELECT format('%s entries, %s usage records; %s seals of %s leaves, %s of them with writers in progress; %s count windows',
+note query(q{SELECT format('%s entries, %s usage records; %s seals of %s leaves, %s of them with writers in progress; %s count windows',
 	(SELECT count(*) FROM billing.ledger_entries), (SELECT count(*) FROM billing.usage_records), count(*), max(tree_size),
-	count(*) FILTER (WHERE EXISTS (SELECT pg_snapshot_xip(snapshot))), (SELECT count(*) FROM billing.count_windows)) FROM billing.checkpoints}) . "\n";
-print "# $started{seal} seals started, $killed{seal} killed; $started{sync_counts} syncs started, $killed{sync_counts} killed\n";
+	count(*) FILTER (WHERE EXISTS (SELECT pg_snapshot_xip(snapshot))), (SELECT count(*) FROM billing.count_windows)) FROM billing.checkpoints});
+note "$started{seal} seals started, $killed{seal} killed; $started{sync_counts} syncs started, $killed{sync_counts} killed";
 figure('sealed exactly once', figure => "$seconds s, 16 writers, $killed{seal} sealers killed, missed $all_missed, doubled $all_doubled",
 	aim => '1800 s, missed = doubled = 0', violations => $all_missed + $all_doubled, done => $seconds, wanted => 1800);
 $node->stop;

@@ -16,6 +16,8 @@ fi
 copy=$(mktemp -d "${TMPDIR:-/tmp}/billing-tap.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 tar --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.bc' -cf - . | tar -C "$copy" --no-same-owner -xf -
+# The library with fault points, when it was built.
+if [ -e build/faults/billing.so ]; then mkdir -p "$copy/build/faults" && cp build/faults/billing.so "$copy/build/faults/"; fi
 user=()
 if [ "$(id -u)" -eq 0 ]; then
 	owner=nobody

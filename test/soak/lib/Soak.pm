@@ -50,7 +50,7 @@ sub figure
 {
 	my ($property, %of) = @_;
 	my $met = $of{violations} ? 'NO' : ($of{done} // 0) < ($of{wanted} // 0) ? 'so far' : 'yes';
-	print "# figure: $property | $of{figure} | $of{aim} | $met\n";
+	note("figure: $property | $of{figure} | $of{aim} | $met");
 	is($of{violations}, 0, "$property: $of{figure}");
 	return;
 }
@@ -81,12 +81,12 @@ sub soak_node
 	return $node;
 }
 
-# How many problems the product's own checks find, which are printed: nothing contradicts anything, the counts are those of the
+# How many problems the product's own checks find, which are printed (20 at most): nothing contradicts anything, the counts are those of the
 # rows, and what the log recomputes is what it holds.
 sub is_sound
 {
-	my ($node, $when) = @_;
-	my $problems = $node->safe_psql('postgres', q{
+	my ($node, $when, $database) = @_;
+	my $problems = $node->safe_psql($database // 'postgres', q{
 		SELECT 'integrity', c::text FROM billing.check_integrity() AS c
 		UNION ALL SELECT 'replay', r::text FROM billing.replay_count_sync() AS r
 		UNION ALL SELECT 'log', v::text FROM billing.verify_log() AS v LIMIT 20});
