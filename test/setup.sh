@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh [check|demo|lint|matrix]: installs what is missing for that job, and only that.
+# setup.sh [check|demo|lint|soak|matrix]: installs what is missing for that job, and only that.
 #
 # Each need is a probe for the thing itself, not for a package, so that a PostgreSQL from another source counts too.
 # On a system without apt it says what to install and fails only when something necessary is missing.
@@ -79,7 +79,7 @@ list_needs()
 		demo)
 			need "pg_cron" "postgresql-$version-cron" from_pg_config --sharedir /extension/pg_cron.control
 			need "python3" python3 have python3 ;;
-		check)
+		check | soak)
 			need "pg_cron" "postgresql-$version-cron" from_pg_config --sharedir /extension/pg_cron.control
 			need "pgTAP" "postgresql-$version-pgtap" from_pg_config --sharedir /extension/pgtap.control
 			need "pg_prove" libtap-parser-sourcehandler-pgtap-perl have pg_prove
@@ -87,7 +87,8 @@ list_needs()
 			need "python3" python3 have python3
 			need "the openssl command" openssl have openssl
 			want "locales to test with" locales test -e /usr/share/i18n/locales/de_DE
-			want "clang with libFuzzer" "clang libclang-rt-dev" "${0%/*}/fuzzer_clang.sh" ;;
+			want "clang with libFuzzer" "clang libclang-rt-dev" "${0%/*}/fuzzer_clang.sh"
+			[ "$job" = check ] || want "sqlsmith" sqlsmith have sqlsmith ;;
 		lint)
 			need "clang-format 14" clang-format-14 have clang-format-14
 			need "clang-tidy 14" clang-tidy-14 have clang-tidy-14

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MAKELEVEL MFLAGS
 budget=${SOAK_SECONDS:-1800}
 export SEED=${SEED:-$RANDOM}
-test/setup.sh check && test/install.sh || exit 1
+test/setup.sh soak && test/install.sh || exit 1
 programs=("$@")
 [ $# -gt 0 ] || for program in test/soak/*.pl; do programs+=("$(basename "$program" .pl)"); done
 status=0 total=0 figures=build/soak/figures

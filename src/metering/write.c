@@ -379,6 +379,7 @@ take_event(const UsageRows *rows, int row, UsageEvent *event)
 	content->attribution = jsonb_of(rows, USAGE_ATTRIBUTION, row);
 	content->correlation_id = text_of(rows, USAGE_CORRELATION, row);
 	content->corrects_event_id = text_of(rows, USAGE_CORRECTS, row);
+	content->decimal = NULL;
 	event->index = row;
 	event->occurred_at = rows->nulls[USAGE_OCCURRED_AT][row]
 							 ? GetCurrentTransactionStartTimestamp()

@@ -1,7 +1,7 @@
 -- Invoicing: half a year of usage, changes of plan, runs, finalizations and voids in random order, and in the end every cent that was
 -- rated is on exactly one invoice that stands. The seed is printed, and taken from psql's variable seed when that is set.
 \ir seed.psql
-SELECT plan(17);
+SELECT plan(19);
 SELECT diag('invoicing: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
@@ -98,5 +98,20 @@ SELECT is_empty($$ SELECT problem FROM billing.check_rating() UNION ALL SELECT p
                    UNION ALL SELECT problem FROM billing.check_invoices() UNION ALL SELECT problem FROM billing.check_invoice_records() $$, 'nothing is found by what checks everything');
 SELECT ok((SELECT bool_and(is_correction OR billed_minor = 0) AND bool_or(is_correction AND amount_minor < 0) AND bool_or(is_correction AND amount_minor > 0) FROM billing.invoice_lines WHERE tenant_id LIKE 'simC%'),
           'corrections went both ways, and only they take off what was billed');
+
+-- One subscription of an account has ended and another has not: what comes late waits for the next day on which something falls due.
+SELECT billing.create_account('simE') \g /dev/null
+SELECT billing.subscribe('simE', 'sim_fee', '2026-01-01', ends => '2026-03-01'), billing.subscribe('simE', 'sim_3', '2026-01-01') \g /dev/null
+SELECT billing.invoice_batch('2026-03-05', 'simE', 'simE', billing.uuid_v7(), true) \g /dev/null
+INSERT INTO billing.daily_counts (day, tenant_id, account_id, meter_id, dimensions, quantity, events, latest_at, window_no)
+SELECT '2026-01-20', 'simE', 'main', 'sim_sum', '{"kind":"a"}', 150, 1, '2026-01-20 12:00Z', max(window_no) + 1 FROM billing.count_windows;
+INSERT INTO billing.count_sync_checkpoint_events (tenant_id, sequence, window_no, rows_processed, first_day, last_day, digest, counts_digest, prev_hash, self_hash, created_at)
+SELECT 'simE', 1, max(window_no) + 1, 1, '2026-01-20', '2026-01-20', sha256(''), sha256(''), sha256(''), sha256(''), now() FROM billing.count_windows;
+INSERT INTO billing.count_windows SELECT max(window_no) + 1, billing.current_incarnation(), billing.log_snapshot(), 1, 0, now() FROM billing.count_windows;
+SELECT is((billing.invoice_batch('2026-03-10', 'simE', 'simE', billing.uuid_v7(), true)).invoices, 0::bigint, 'an account with an open subscription has not ended: late usage waits');
+SELECT billing.invoice_batch('2026-04-05', 'simE', 'simE', billing.uuid_v7(), true) \g /dev/null
+SELECT is((SELECT string_agg(concat_ws(' ', i.invoice_date, l.charge_id, l.period_start, l.amount_minor), ', ' ORDER BY i.invoice_date)
+             FROM billing.invoices i JOIN billing.invoice_lines l USING (invoice_date, tenant_id, invoice_id) WHERE i.tenant_id = 'simE'),
+          '2026-01-01 ahead 2026-01-01 333, 2026-02-01 ahead 2026-02-01 333, 2026-04-01 use 2026-01-01 300', 'for the next day on which a line of it falls due');
 SELECT * FROM finish();
 ROLLBACK;
