@@ -51,6 +51,32 @@ test_sha256(void)
 	digest_free(NULL);
 }
 
+/* Pieces of every length around what a context keeps back before it calls the library. */
+static void
+test_pieces(void)
+{
+	DigestContext *context;
+	uint8_t bytes[2000];
+	uint8_t want[DIGEST_SIZE];
+	uint8_t hash[DIGEST_SIZE];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t) (i * 7 + i / 256);
+	CHECK_INT(digest_create(&context), DIGEST_OK);
+	CHECK_INT(digest_sha256(bytes, sizeof(bytes), want), DIGEST_OK);
+	for (size_t piece = 1; piece < 1100; piece++)
+	{
+		CHECK_INT(digest_reset(context), DIGEST_OK);
+		for (size_t at = 0; at < sizeof(bytes); at += piece)
+			CHECK_INT(
+				digest_update(context, bytes + at, sizeof(bytes) - at < piece ? sizeof(bytes) - at : piece),
+				DIGEST_OK);
+		CHECK_INT(digest_final(context, hash), DIGEST_OK);
+		CHECK(memcmp(hash, want, DIGEST_SIZE) == 0);
+	}
+	digest_free(context);
+}
+
 #define PART(literal)                                                                                        \
 	{                                                                                                        \
 		literal, sizeof(literal) - 1                                                                         \
@@ -132,6 +158,7 @@ int
 main(void)
 {
 	test_sha256();
+	test_pieces();
 	test_parts();
 	test_encoding();
 	TEST_MAIN_END();

@@ -33,12 +33,16 @@ typedef struct Results
 	uint8_t parts[DIGEST_SIZE];
 	uint8_t id[UUID_SIZE];
 	uint8_t leaf[DIGEST_SIZE];
+	uint8_t pieces[DIGEST_SIZE];
 } Results;
 
 static DigestStatus
 run(Results *results)
 {
+	static const char bytes[PENDING_SIZE + 1];
 	static const DigestPart parts[] = {{"a", 1}, {NULL, 0}, {"", 0}};
+	/* Less than the context keeps back, more than is left of that, and more than it keeps back at all. */
+	static const DigestPart pieces[] = {{bytes, 1}, {bytes, PENDING_SIZE}, {bytes, PENDING_SIZE + 1}};
 	DigestContext *context;
 	DigestStatus status = digest_create(&context);
 
@@ -60,6 +64,8 @@ run(Results *results)
 		status = leaf_integer(context, 2, LEAF_TIME, 7);
 	if (status == DIGEST_OK)
 		status = leaf_end(context, results->leaf);
+	if (status == DIGEST_OK)
+		status = digest_parts(context, pieces, 3, results->pieces);
 	digest_free(context);
 	return status;
 }
