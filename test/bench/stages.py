@@ -65,6 +65,7 @@ class Stage:
     fresh_rounds: bool = False  # each round in a copy of the database as set up
     fresh_sides: bool = False  # and each side in one of its own
     growth_aim: float = 0  # ten times the rows cost at most so many times as much
+    limit: float = 0  # milliseconds that ours may take, where there is no floor
 
 
 def copy_side(table):
@@ -132,13 +133,13 @@ ANALYZE;
 
 
 def copies(tables):
-    """What the stage wrote, copied into a table with the same indexes: the floor of writing it."""
-    return "".join(f"CREATE TABLE floor_{t} (LIKE billing.{t} INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING CONSTRAINTS); "
-                   f"CREATE TABLE source_{t} AS SELECT * FROM billing.{t}; " for t in tables)
+    """What the stage wrote, copied into a table with the same indexes: the floor of writing it. A table's name may have a condition."""
+    return "".join(f"CREATE TABLE floor_{t.split()[0]} (LIKE billing.{t.split()[0]} INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING CONSTRAINTS); "
+                   f"CREATE TABLE source_{t.split()[0]} AS SELECT * FROM billing.{t}; " for t in tables)
 
 
 def write_copies(tables):
-    return "".join(f"INSERT INTO floor_{t} SELECT * FROM source_{t}; " for t in tables)
+    return "".join(f"INSERT INTO floor_{t.split()[0]} SELECT * FROM source_{t.split()[0]}; " for t in tables)
 
 
 def batch_stage(name, floor_name, tables, before, call, growth_aim=0):
@@ -186,6 +187,57 @@ def balance_side(tenant):
     return lambda _n, _part: Side(timed=f"SELECT count(billing.balance('{tenant}', 'EUR', 'cash')) FROM generate_series(1, 500);")
 
 
+MONTHS = 24
+PAGES = 20
+
+
+def page_setup(lines):
+    """Two years of finalized invoices of three lines, one a tenant and month, loaded into the tables, and sealed."""
+    invoices = lines // 3
+    tenants = invoices // MONTHS
+    return CATALOGUE + customers(10) + f"""
+CREATE TABLE page AS SELECT n, 't' || 1 + n % {tenants} AS tenant_id, md5('invoice ' || n)::uuid AS invoice_id, md5('subscription ' || n % {tenants})::uuid AS subscription_id,
+       (date '2026-01-01' + make_interval(months => n / {tenants}))::date AS invoice_date, (date '2025-12-01' + make_interval(months => n / {tenants}))::date AS period_start
+  FROM generate_series(0, {tenants * MONTHS - 1}) AS n;
+INSERT INTO billing.invoices (invoice_date, tenant_id, invoice_id, account_id, legal_entity_id, currency, attempt, status, number, period_start, period_end, line_count,
+                              content_hash, subtotal_minor, total_minor, due_date, finalized_at)
+SELECT invoice_date, tenant_id, invoice_id, 'main', 'default', 'EUR', 1, 'finalized', 'INV-' || n, period_start, invoice_date, 3, sha256('x'), 4930, 4930, invoice_date + 30, now() FROM page;
+INSERT INTO billing.invoice_lines (invoice_date, tenant_id, invoice_id, line_no, rated_line_id, subscription_id, plan_id, version, charge_id, period_start, period_end, share_days,
+                                   share_of_days, quantity, rated_minor, billed_minor, amount_minor, currency, is_correction)
+SELECT invoice_date, tenant_id, invoice_id, l.line_no, md5(n || 'line' || line_no)::uuid, subscription_id, 'pro', 1, l.charge_id, period_start, invoice_date, 30, 30, l.quantity,
+       l.amount_minor, 0, l.amount_minor, 'EUR', false
+  FROM page, (VALUES (1, 'base', 1, 4900), (2, 'requests', 100, 18), (3, 'tokens', 8, 12)) AS l (line_no, charge_id, quantity, amount_minor);
+INSERT INTO billing.invoice_events (tenant_id, invoice_id, sequence, from_status, to_status, total_minor, actor, occurred_at, document_hash, prev_hash, self_hash)
+SELECT tenant_id, invoice_id, 1, 'draft', 'finalized', 4930, 'loader', now(), sha256('x'), sha256('x'), sha256(n::text::bytea) FROM page ORDER BY tenant_id, invoice_id;
+DROP TABLE page;
+VACUUM (ANALYZE) billing.invoices, billing.invoice_lines, billing.invoice_events;
+SELECT FROM billing.seal();
+"""
+
+
+def page_of(lines, part, k):
+    """The number of an invoice of tenant t7, of any month."""
+    return f"INV-{6 + (part * PAGES + k) % MONTHS * (lines // 3 // MONTHS)}"
+
+
+def page_side(lines, part):
+    """Pages as their tenant sees them: the invoice with its lines and their tiers, and the event that stands for it in the log."""
+    pages = "".join(f"SELECT count(billing.invoice_document('{page_of(lines, part, k)}')), (SELECT count(document_hash) FROM billing.invoice_events e "
+                    f"WHERE e.invoice_id = md5('invoice ' || substr('{page_of(lines, part, k)}', 5))::uuid);\n" for k in range(PAGES))
+    return Side(timed=f"\\timing off\nSELECT billing.issue_token('t7') AS token \\gset\nSET billing.token = :'token';\nSET ROLE bench_tenant;\n\\timing on\n{pages}",
+                before="DO $$ BEGIN CREATE ROLE bench_tenant LOGIN IN ROLE billing_tenant; EXCEPTION WHEN duplicate_object THEN NULL; END $$;")
+
+
+def proof_side(lines, part):
+    """That the same invoices are in the log, as an auditor asks it."""
+    proofs = "".join(f"SELECT length(billing.prove_inclusion('invoice_event', 't7', md5('invoice ' || substr('{page_of(lines, part, k)}', 5)), '1'));\n" for k in range(PAGES))
+    return Side(timed=f"\\timing off\nSET ROLE billing_auditor;\n\\timing on\n{proofs}")
+
+
+def page_stage(name, ours):
+    return Stage(name, f"{PAGES} times 5 ms", 1, "ms", lambda scale: 100000 * scale, page_setup, floor=ours, ours=ours, limit=5 * PAGES)
+
+
 STAGES = [
     Stage("usage in by COPY, exactly once", "COPY into a plain table with the same unique index", 1.15, "ms", lambda scale: 10000 * scale,
           lambda _n: CATALOGUE + FLOOR_USAGE, copy_side("floor_usage"), copy_side("billing.usage_records")),
@@ -202,10 +254,12 @@ STAGES = [
                 "", "SELECT billing.rate_batch('2026-02-01', 't', 'u');"),
     Stage("rating by two sessions, half the tenants each", "the same by one session", 0.6, "ms", lambda scale: 1000 * scale, batch_setup,
           by_tenant_range(("t", "u")), by_tenant_range(("t", "t54~"), ("t55", "u")), fresh_sides=True),
-    batch_stage("invoice run, 3 lines a tenant, finalized", "INSERT ... SELECT of the same invoices, lines, events and entries",
-                ["invoices", "invoice_lines", "invoice_events"],
+    batch_stage("invoice run, 3 lines a tenant, finalized", "INSERT ... SELECT of the same invoices, lines, events, runs and entries",
+                ["invoices", "invoice_lines", "invoice_events", "invoice_runs", "ledger_entries WHERE source = 'invoice'"],
                 "SELECT billing.rate_batch('2026-02-01', 't', 'u');", "SELECT billing.invoice_batch('2026-02-01', 't', 'u', billing.uuid_v7(), true);", growth_aim=10.5),
     posting_stage("posting one transfer, 8 clients", "'t' || :n"),
     posting_stage("posting one transfer on one hot account", "'t1'"),
     Stage("balance of an account, 500 times", "of one with 1,000 entries", 1.2, "ms", lambda scale: 100000 * scale, balance_setup, balance_side("t2"), balance_side("t1")),
+    page_stage(f"{PAGES} invoice pages among as many lines", page_side),
+    page_stage(f"{PAGES} proofs of invoices among as many lines", proof_side),
 ]

@@ -1,7 +1,7 @@
 -- Invoicing: half a year of usage, changes of plan, runs, finalizations and voids in random order, and in the end every cent that was
 -- rated is on exactly one invoice that stands. The seed is printed, and taken from psql's variable seed when that is set.
 \ir seed.psql
-SELECT plan(19);
+SELECT plan(20);
 SELECT diag('invoicing: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
@@ -70,7 +70,21 @@ SELECT is_empty($$ SELECT p.tenant FROM previewed p WHERE p.documents <> coalesc
                                                                                      FROM billing.invoices i WHERE i.tenant_id = p.tenant AND i.status = 'draft'), '[]') $$, 'the preview had said so');
 SELECT is((billing.invoice_batch('2026-09-30', 'simC', 'simCz', billing.uuid_v7(), false))::text, '(0,0,0,0)', 'again: nothing changes');
 SELECT ok(billing.finalize_batch('2026-09-30', 'simC', 'simCz') > 0, 'all are finalized');
+-- Drafts that are finalized afterwards, rolled back, and then the same finalized as they are made.
+CREATE FUNCTION pg_temp.billed() RETURNS text LANGUAGE sql AS $$
+    SELECT md5(string_agg(row_text, E'\n' ORDER BY row_text))
+      FROM (SELECT (i.invoice_id, i.number, i.status, i.attempt, i.content_hash, i.line_count, i.total_minor, i.due_date, i.finalized_at IS NULL)::text FROM billing.invoices i WHERE i.tenant_id LIKE 'simC%'
+            UNION ALL SELECT (l.invoice_id, l.line_no, l.rated_line_id, l.rated_minor, l.billed_minor)::text FROM billing.invoice_lines l WHERE l.tenant_id LIKE 'simC%'
+            UNION ALL SELECT (r.run_id, r.invoice_id, r.idempotency_key)::text FROM billing.invoice_runs r WHERE r.tenant_id LIKE 'simC%'
+            UNION ALL SELECT (e.invoice_id, e.sequence, e.from_status, e.to_status, e.total_minor, e.actor)::text FROM billing.invoice_events e WHERE e.tenant_id LIKE 'simC%'
+            UNION ALL SELECT (e.posted_on, e.entry_id, e.entry_type, e.amount_minor, e.memo)::text FROM billing.ledger_entries e WHERE e.tenant_id LIKE 'simC%') AS all_rows (row_text)
+$$;
+SAVEPOINT drafted;
+SELECT billing.invoice_batch('2026-11-30', 'simC', 'simCz', billing.uuid_v7(), false), billing.finalize_batch('2026-11-30', 'simC', 'simCz') \g /dev/null
+SELECT pg_temp.billed() AS in_two_steps \gset
+ROLLBACK TO drafted;
 SELECT ok((billing.invoice_batch('2026-11-30', 'simC', 'simCz', billing.uuid_v7(), true)).finalized > 0, 'two months later what waited has its invoice');
+SELECT is(pg_temp.billed(), :'in_two_steps', 'as from drafts finalized afterwards: invoices, numbers, lines, runs, events, entries');
 SELECT is((billing.invoice_batch('2026-11-30', 'simC', 'simCz', billing.uuid_v7(), true))::text, '(0,0,0,0)', 'and then nothing is left to bill');
 
 SELECT is_empty($$ SELECT r.tenant_id, r.charge_id, r.period_start, r.amount_minor, l.billed FROM billing.rated r

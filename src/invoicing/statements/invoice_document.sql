@@ -1,4 +1,4 @@
--- One invoice as a JSON document. $1 tenant, $2 invoice id, $3 its date: with it one month is planned and read, and not all.
+-- One invoice as a JSON document. $1 tenant, $2 invoice id, $3 its date, by which the other months are not opened.
 SELECT jsonb_build_object(
            'number', i.number, 'invoice_id', i.invoice_id, 'status', i.status, 'invoice_date', i.invoice_date, 'due_date', i.due_date,
            'period', jsonb_build_object('start', i.period_start, 'end', i.period_end),
