@@ -38,8 +38,8 @@ static const Oid close_types[CLOSE_PARAMETERS] = {INT8OID, PG_SNAPSHOTOID, PG_SN
 static void
 read_edges(Datum *values, char *nulls)
 {
-	if (billing_spi_run(SQL_LEDGER_CLOSE_EDGES, 2, close_types + CLOSE_COMPLETE, values + CLOSE_COMPLETE, NULL) !=
-		1)
+	if (billing_spi_run(SQL_LEDGER_CLOSE_EDGES, 2, close_types + CLOSE_COMPLETE, values + CLOSE_COMPLETE,
+						NULL) != 1)
 		elog(ERROR, "no edges of a window of balances");
 	for (int i = CLOSE_WINDOW; i <= CLOSE_INCARNATION; i++)
 	{

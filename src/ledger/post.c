@@ -35,7 +35,8 @@ enum
 };
 
 /* The last is the id, which is no argument. */
-static const Oid post_types[ARG_COUNT + 1] = {TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, DATEOID, UUIDOID};
+static const Oid post_types[ARG_COUNT + 1] = {TEXTOID, TEXTOID, INT8OID, TEXTOID,
+											  TEXTOID, TEXTOID, DATEOID, UUIDOID};
 
 /* Says which of the names in a refused posting is not known; one of them is not. */
 static void
