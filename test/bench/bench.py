@@ -132,8 +132,9 @@ def main():
         for scale in SCALES:
             for stage in chosen:
                 if scale == SCALES[0] or stage.rows(1) != stage.rows(10):
-                    measured[stage.name].append(measure_stage(stage, scale, home))
-                    print(f"# measured: {stage.name}, {stage.rows(scale)} rows", file=sys.stderr, flush=True)
+                    result = measure_stage(stage, scale, home)
+                    measured[stage.name].append(result)
+                    print(f"# {stage.name}, {result['rows']} rows: {result['ours']:.1f} / {result['floor']:.1f} = {result['ratio']:.2f}", file=sys.stderr, flush=True)
     for stage in chosen:
         add_growth(measured[stage.name])
         report.append({"stage": stage.name, "floor": stage.floor_name, "aim": stage.aim, "growth_aim": stage.growth_aim, "unit": stage.unit, "results": measured[stage.name]})

@@ -41,6 +41,7 @@ INSERT INTO reviewed VALUES
     ('invoices', NULL, 'from rated lines'), ('invoice_lines', NULL, 'from rated lines'), ('invoice_runs', NULL, 'from invoices'),
     ('invoice_events', 'tenant_id', 'of the invoice'), ('invoice_events', 'from_status', 'of the invoice'),
     ('invoice_events', 'to_status', 'of the invoice'), ('invoice_events', 'actor', 'a role'),
+    ('balance_snapshots', NULL, 'from ledger_entries'),
     ('ledger_entries', 'tenant_id', 'of the account'), ('ledger_entries', 'account_id', 'of the account'),
     ('ledger_entries', 'entry_type', 'of entry_types'), ('ledger_entries', 'debit_account', 'of entry_types'),
     ('ledger_entries', 'credit_account', 'of entry_types'), ('ledger_entries', 'currency', 'of currencies'),
