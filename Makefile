@@ -7,7 +7,7 @@
 #                      regress pgtap isolation tap     make coverage   lines of src/core that test/core reaches
 #   make setup         only the setting up             make fuzz       each fuzzer for FUZZ_SECONDS
 #   make soak    races for SECONDS (1800)              make doc        doc/reference.md, from the comments
-#   make bench   each stage beside its floor       make matrix     make check on newer servers, in Debian roots
+#   make bench   each stage beside its floor           make matrix     make check on 17 and 18, in Debian roots
 
 # The targets for development start PGXS in a second make, for there may be no PGXS before they have set up.
 SUITES    = core fuzz verify regress pgtap isolation tap
