@@ -3,7 +3,8 @@
  *
  * A seal of many rows has a process beside it that hashes, while this one reads the next rows: it gets canonical bytes
  * through a queue and appends their leaves to a frontier in shared memory. It reads no table and decides nothing, and
- * without it (no free worker process, or not yet there) the rows are hashed here, to the same tree.
+ * without it (no free worker process, or not yet there) the rows are hashed here, to the same tree; as are those that it
+ * has no time for.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -31,8 +32,14 @@
  */
 #define REPLY_QUEUE_SIZE (4 * MAXALIGN(sizeof(EvidenceGrowth)))
 
-/* Rows are sent together: each its length, then its bytes. A message of this one byte asks for a reply. */
+/* Rows are sent together: each its length, then its bytes; or HASHED, then the hash of its leaf. */
 #define MESSAGE_SIZE 32768
+#define HASHED PG_UINT32_MAX
+
+/* Between two looks whether a full queue has room again. */
+#define ROWS_PER_LOOK 64
+
+/* A message of this one byte asks for a reply. */
 #define ASKING_SIZE 1
 
 struct EvidenceHasher
@@ -48,16 +55,17 @@ struct EvidenceHasher
 	shm_mq_handle *to_worker; /* NULL until rows are sent */
 	shm_mq_handle *from_worker;
 	BackgroundWorkerHandle *worker;
-	StringInfoData message;
+	StringInfoData messages[2]; /* one is filled, the other may be on its way */
+	int filled;
+	bool behind;   /* the process is: the queue has no room for all of the other */
+	uint64 hashed; /* here, because it was behind */
 };
 
 static void
-add_row(EvidenceGrowth *growth, DigestContext *digest, const void *bytes, size_t length)
+add_leaf(EvidenceGrowth *growth, DigestContext *digest, const uint8_t leaf[DIGEST_SIZE])
 {
-	uint8_t leaf[DIGEST_SIZE];
 	const uint8_t *hash;
 
-	billing_check_merkle(merkle_leaf_hash(digest, bytes, length, leaf));
 	billing_check_merkle(merkle_append(digest, &growth->frontier, leaf));
 	for (unsigned level = MERKLE_BLOCK_LEVEL; level <= 2 * MERKLE_BLOCK_LEVEL; level += MERKLE_BLOCK_LEVEL)
 	{
@@ -71,6 +79,15 @@ add_row(EvidenceGrowth *growth, DigestContext *digest, const void *bytes, size_t
 		stored->node = (int64) (growth->frontier.size >> level) - 1;
 		memcpy(stored->hash, hash, DIGEST_SIZE);
 	}
+}
+
+static void
+add_row(EvidenceGrowth *growth, DigestContext *digest, const void *bytes, size_t length)
+{
+	uint8_t leaf[DIGEST_SIZE];
+
+	billing_check_merkle(merkle_leaf_hash(digest, bytes, length, leaf));
+	add_leaf(growth, digest, leaf);
 }
 
 /* ---- The process. ---- */
@@ -95,8 +112,12 @@ add_rows(EvidenceGrowth *growth, DigestContext *digest, const char *message, Siz
 		uint32 length;
 
 		memcpy(&length, message, sizeof(length));
-		add_row(growth, digest, message + sizeof(length), length);
-		message += sizeof(length) + length;
+		message += sizeof(length);
+		if (length == HASHED)
+			add_leaf(growth, digest, (const uint8_t *) message);
+		else
+			add_row(growth, digest, message, length);
+		message += length == HASHED ? DIGEST_SIZE : length;
 	}
 }
 
@@ -204,7 +225,8 @@ hand_over(EvidenceHasher *hasher)
 	growth->count = 0;
 	hasher->to_worker = shm_mq_attach(rows_queue(hasher->segment), hasher->segment, hasher->worker);
 	hasher->from_worker = shm_mq_attach(reply_queue(hasher->segment), hasher->segment, hasher->worker);
-	initStringInfo(&hasher->message);
+	for (int i = 0; i < lengthof(hasher->messages); i++)
+		initStringInfo(&hasher->messages[i]);
 	MemoryContextSwitchTo(memory);
 	elog(DEBUG1, "from leaf " UINT64_FORMAT " on, another process hashes", hasher->size);
 }
@@ -218,13 +240,60 @@ require_worker(shm_mq_result result)
 				errhint("Nothing was changed; call it again. The server's log tells why it ended."));
 }
 
+/* Sends a message, or what is left of it; without waiting, it may be left again. */
+static void
+send_message(EvidenceHasher *hasher, const StringInfo message, bool nowait)
+{
+	shm_mq_result result = shm_mq_send(hasher->to_worker, message->len, message->data, nowait, false);
+
+	hasher->behind = result == SHM_MQ_WOULD_BLOCK;
+	if (!hasher->behind)
+		require_worker(result);
+}
+
+/* What is left of the message before the gathered one. */
+static void
+send_rest(EvidenceHasher *hasher, bool nowait)
+{
+	if (hasher->behind)
+		send_message(hasher, &hasher->messages[!hasher->filled], nowait);
+}
+
 static void
 send_rows(EvidenceHasher *hasher)
 {
-	if (hasher->message.len > 0)
-		require_worker(
-			shm_mq_send(hasher->to_worker, hasher->message.len, hasher->message.data, false, false));
-	resetStringInfo(&hasher->message);
+	send_rest(hasher, false);
+	if (hasher->messages[hasher->filled].len == 0)
+		return;
+	send_message(hasher, &hasher->messages[hasher->filled], true);
+	hasher->filled = !hasher->filled;
+	resetStringInfo(&hasher->messages[hasher->filled]);
+}
+
+/* As long as the process is behind, rows are hashed here, so that neither of the two waits for the other. */
+static void
+gather_row(EvidenceHasher *hasher, const void *canon, uint32 length)
+{
+	StringInfo message = &hasher->messages[hasher->filled];
+	uint32 head = length;
+	uint8_t leaf[DIGEST_SIZE];
+
+	if (hasher->size % ROWS_PER_LOOK == 0)
+		send_rest(hasher, true);
+	if (hasher->behind)
+	{
+		billing_check_merkle(merkle_leaf_hash(hasher->digest, canon, length, leaf));
+		hasher->hashed++;
+		head = HASHED;
+		canon = leaf;
+		length = sizeof(leaf);
+	}
+	enlargeStringInfo(message, (int) (sizeof(head) + length));
+	memcpy(message->data + message->len, &head, sizeof(head));
+	memcpy(message->data + message->len + sizeof(head), canon, length);
+	message->len += sizeof(head) + length;
+	if (message->len > MESSAGE_SIZE)
+		send_rows(hasher);
 }
 
 void
@@ -233,10 +302,7 @@ evidence_hasher_add(EvidenceHasher *hasher, const void *canon, uint32 length)
 	hasher->size++;
 	if (hasher->to_worker != NULL)
 	{
-		if (hasher->message.len > 0 && hasher->message.len + length > MESSAGE_SIZE)
-			send_rows(hasher);
-		appendBinaryStringInfo(&hasher->message, (const char *) &length, sizeof(length));
-		appendBinaryStringInfo(&hasher->message, canon, length);
+		gather_row(hasher, canon, length);
 		return;
 	}
 	add_row(&hasher->growth, hasher->digest, canon, length);
@@ -258,6 +324,7 @@ ask(EvidenceHasher *hasher)
 	static const char question[ASKING_SIZE] = {0};
 
 	send_rows(hasher);
+	send_rest(hasher, false);
 	require_worker(shm_mq_send(hasher->to_worker, sizeof(question), question, false, true));
 	hasher->asked = true;
 }
@@ -299,6 +366,7 @@ evidence_hasher_end(EvidenceHasher *hasher)
 		(void) evidence_hasher_growth(hasher);
 		receive_reply(hasher);
 		hasher->to_worker = NULL;
+		elog(DEBUG1, UINT64_FORMAT " rows were hashed beside the other process", hasher->hashed);
 	}
 	if (hasher->segment != NULL)
 		dsm_detach(hasher->segment);

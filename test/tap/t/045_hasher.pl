@@ -58,24 +58,45 @@ is($node->safe_psql('postgres', 'SELECT count(*) = (SELECT max(tree_size) >> 8 F
 is($node->safe_psql('postgres', 'SELECT count(*) = (SELECT max(tree_size) >> 16 FROM billing.checkpoints) FROM billing.log_hashes WHERE level = 16'),
 	't', 'at both levels');
 
-# Ended in the middle. Attempts, for it may be through before it is found.
-my $error = '';
-for my $attempt (1 .. 20)
+# Runs verify_log() and calls &$with(pid) each time the process beside it is seen. Its output and what it says.
+sub verify_disturbed
 {
-	my $stdout = '';
-	$error = '';
-	my $run = IPC::Run::start([ 'psql', '-XAt', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_backend_pid()', '-c', 'SELECT * FROM billing.verify_log()' ],
-		'>', \$stdout, '2>', \$error);
+	my ($with) = @_;
+	my ($stdout, $error) = ('', '');
+	my $run = IPC::Run::start([ 'psql', '-XAt', '-d', $node->connstr('postgres') . " options='-c client_min_messages=debug1'",
+		'-c', 'SELECT pg_backend_pid()', '-c', 'SELECT * FROM billing.verify_log()' ], '>', \$stdout, '2>', \$error);
 	while ($run->pumpable)
 	{
 		$run->pump_nb;
 		my ($leader) = $stdout =~ /^(\d+)$/m;
 		my ($hasher) = $leader ? `ps -eo pid,args` =~ /^\s*(\d+) .*billing hasher of PID $leader\b/m : ();
-		kill 'TERM', $hasher if $hasher;
+		$with->($hasher) if $hasher;
 		usleep(2000);
 	}
 	$run->finish;
-	last if $error ne '';
+	return ($stdout, $error);
+}
+
+# Stopped for a while, and ended, both in the middle. Attempts, for it may be through before it is found.
+my ($output, $error) = ('', '');
+for my $attempt (1 .. 20)
+{
+	my $stopped;
+	($output, $error) = verify_disturbed(sub {
+		my ($pid) = @_;
+		return if $stopped++;
+		kill 'STOP', $pid;
+		usleep(300_000);
+		kill 'CONT', $pid;
+	});
+	last if $error =~ /[1-9]\d* rows were hashed beside/;
+}
+like($error, qr/[1-9]\d* rows were hashed beside the other process/, 'who reads the rows hashes those that the other process has no time for');
+like($output, qr/^\d+\n\z/, 'to the same tree');
+for my $attempt (1 .. 20)
+{
+	(undef, $error) = verify_disturbed(sub { kill 'TERM', @_ });
+	last if $error =~ /ERROR/;
 }
 like($error, qr/ERROR:  the process that hashes rows of the log has ended/, 'a process that is ended is told');
 is(verify_helped(), '', 'and nothing came of it');
