@@ -56,8 +56,8 @@ my %log = map { read_statement("evidence/statements/leaves_$_.sql") =~ /FROM (?:
 my %parts = (
 	invoice => [ 'invoices', 'ADD exponent integer', read_statement('invoicing/statements/invoice_canon.sql'), 'i CROSS JOIN LATERAL (SELECT i.exponent) AS c' ],
 	invoice_line => [ 'invoice_lines', '', read_statement('invoicing/statements/line_canon.sql'), 'l' ],
-	count => [ 'daily_counts', 'ADD aggregation text, ADD log_xid xid8', expression('metering/statements/sync.sql', q{leaf_canon('count'}), '' ],
-	usage => [ 'usage_records', '', expression('metering/statements/sync.sql', 'usage_leaf('), '' ],
+	count => [ 'daily_counts', 'ADD aggregation text, ADD log_xid xid8', expression('metering/statements/sync_large.sql', q{leaf_canon('count'}), '' ],
+	usage => [ 'usage_records', '', expression('metering/statements/sync_large.sql', 'usage_leaf('), '' ],
 );
 my (@make, %leaves, %table);
 while (my ($kind, $table) = each %log)
