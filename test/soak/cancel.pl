@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Every public call that writes is cancelled wherever it happens to be, by statement_timeout and by pg_cancel_backend(), several
+# The public calls that write, but those in @never (retention among them), are cancelled wherever they happen to be, by statement_timeout and by pg_cancel_backend(), several
 # sessions at once. What was answered is there, what was cancelled is not, and nothing contradicts anything.
 use strict;
 use warnings;
