@@ -112,7 +112,7 @@ my @levels = ('read uncommitted', 'read committed', 'repeatable read', 'serializ
 my ($began, $round, $posted) = (time(), 0, 0);
 my @readers = map { start_query("SET default_transaction_isolation = '$_'", "CALL read_on('$_')") } @levels;
 my @errors;
-while (seconds_left() > 0 && $posted < $postings)
+while ($round == 0 || seconds_left() > 0 && $posted < $postings)
 {
 	my $left = int seconds_left();
 	my $run = start_run($round++);

@@ -81,7 +81,8 @@ END
 $$;
 });
 
-my $budget = int(seconds_left() * 0.8);
+# The short form makes all its calls, however slow the machine is.
+my $budget = is_long() ? int(seconds_left() * 0.8) : 60;
 my $began = time();
 my @running = map { start_query('SET default_transaction_isolation = ' . ($_ % 4 ? "'read committed'" : "'repeatable read'"), "CALL race($_, $keys, now() + interval '$budget s')") } 1 .. $sessions;
 ok(finish_within(2 * $budget + 120, @running), 'the sessions end');
@@ -109,7 +110,7 @@ JOIN (SELECT kind, count(DISTINCT key) AS keys FROM answers WHERE key > 0 GROUP 
 is($duplicates, '0', 'as many rows as keys');
 for my $of ([ 'batch', 'b' ], [ 'arrays', 'a' ])
 {
-	is(query("SELECT (SELECT sum(answer::integer) FROM answers WHERE kind = '$of->[0]' AND answer NOT IN ('MB409', '40001')) - (SELECT count(*) FROM billing.usage_records WHERE event_id LIKE '$of->[1]%')"),
+	is(query("SELECT (SELECT coalesce(sum(answer::integer), 0) FROM answers WHERE kind = '$of->[0]' AND answer NOT IN ('MB409', '40001')) - (SELECT count(*) FROM billing.usage_records WHERE event_id LIKE '$of->[1]%')"),
 		'0', "$of->[0]: what was told to be new is what is there");
 }
 

@@ -102,7 +102,7 @@ SELECT billing.record_usage(jsonb_agg(jsonb_build_object('tenant', 't' || t, 'me
 
 my $done = 0;
 query("CALL billing.run_invoices('2026-01-01', finalize => true)");
-while ($done < $periods && seconds_left() > 0)
+while ($done == 0 || $done < $periods && seconds_left() > 0)
 {
 	run_period(++$done);
 }
