@@ -97,6 +97,16 @@ SELECT billing.record_usage('[{"tenant":"acme","meter":"requests","event_id":"b1
                               {"tenant":"acme","meter":"requests","event_id":"b2","occurred_at":"2026-02-04T00:00:00Z","corrects":null},
                               {"tenant":"acme","meter":"requests","event_id":"b1-","quantity":"-0.1","occurred_at":"2026-02-04T00:00:00Z","corrects":"b1"}]');
 SELECT event_id, quantity, corrects_event_id FROM billing.usage_records WHERE usage_day = '2026-02-04' ORDER BY event_id;
+-- When the subscription has ended since, what is recorded is so all the same; what is new is not taken.
+BEGIN;
+UPDATE billing.subscriptions SET ends = '2026-02-03';
+SELECT billing.record_usage('acme', 'requests', 'b1', 0.1, '2026-02-04Z');
+SELECT billing.record_usage('acme', 'requests', 'b1-', -0.1, '2026-02-04Z', corrects => 'b1');
+SAVEPOINT before;
+SELECT billing.record_usage('acme', 'requests', 'b1-', -0.05, '2026-02-04Z', corrects => 'b1');
+ROLLBACK TO before;
+SELECT billing.record_usage('acme', 'requests', 'b2-', -1, '2026-02-04Z', corrects => 'b2');
+ROLLBACK;
 SELECT billing.record_usage(jsonb_agg(jsonb_build_object('tenant', 'acme', 'meter', CASE i WHEN 417 THEN 'request' ELSE 'requests' END,
                                                          'event_id', 'k' || i, 'occurred_at', '2026-02-05Z') ORDER BY i)) FROM generate_series(0, 999) AS i;
 \echo :LAST_ERROR_SQLSTATE

@@ -12,9 +12,10 @@ SELECT e.*, m.dimensions AS keys, u.account_id AS old_account_id, u.quantity AS 
             WHEN e.usage_day NOT BETWEEN '0001-01-01' AND '9999-12-30' THEN 'time'
             WHEN billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions) IS NOT NULL
             THEN billing.usage_problem(e.event_id, e.quantity, e.dimensions, e.attribution, e.corrects_event_id, m.aggregation, m.dimensions)
-            WHEN NOT EXISTS (SELECT FROM billing.subscriptions s
-                              WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id
-                                AND s.starts <= e.usage_day AND (s.ends IS NULL OR s.ends > e.usage_day)) THEN 'subscription'
+            WHEN u.event_id IS NULL AND NOT EXISTS (
+                 SELECT FROM billing.subscriptions s
+                  WHERE s.tenant_id = e.tenant_id AND s.account_id = e.account_id
+                    AND s.starts <= e.usage_day AND (s.ends IS NULL OR s.ends > e.usage_day)) THEN 'subscription'
             WHEN NOT billing.has_usage_partition(e.occurred_at)
             THEN CASE WHEN e.usage_day < (SELECT t.dropped_before FROM billing.partitioned_tables t WHERE t.table_name = 'usage_records') THEN 'closed' ELSE 'partition' END
             WHEN e.corrects_event_id IS NOT NULL AND NOT EXISTS (
