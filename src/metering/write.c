@@ -35,6 +35,7 @@
 #include "utils/xid8.h"
 
 #include "metering/lookup.h"
+#include "server/compat.h"
 
 /* Columns of the table, in their order; `from` is the event's, or USAGE_COLUMNS for what is filled in here. */
 static const struct TableColumn
@@ -220,30 +221,14 @@ fill_slot(UsageWriter *writer, const UsageRows *rows, const UsageEvent *event)
 static bool
 is_free(UsageWriter *writer, ItemPointer conflict)
 {
-#if PG_VERSION_NUM >= 180000
-	ItemPointerData none;
-
-	ItemPointerSetInvalid(&none);
-	return ExecCheckIndexConstraints(writer->partition, writer->slot, writer->estate, conflict, &none, NIL);
-#else
-	return ExecCheckIndexConstraints(writer->partition, writer->slot, writer->estate, conflict, NIL);
-#endif
+	return billing_check_index_constraints(writer->partition, writer->slot, writer->estate, conflict);
 }
 
 /* Whether the indexes took the row; another transaction's may have been first. */
 static bool
 insert_index_tuples(UsageWriter *writer)
 {
-	bool conflict = false;
-
-#if PG_VERSION_NUM >= 160000
-	list_free(ExecInsertIndexTuples(writer->partition, writer->slot, writer->estate, false, true, &conflict,
-									NIL, false));
-#else
-	list_free(
-		ExecInsertIndexTuples(writer->partition, writer->slot, writer->estate, false, true, &conflict, NIL));
-#endif
-	return !conflict;
+	return billing_insert_index_tuples(writer->partition, writer->slot, writer->estate);
 }
 
 /* What billing.log_xid() is. A transaction that repeats events only needs none. */

@@ -4,6 +4,7 @@
 #ifndef BILLING_COMPAT_H
 #define BILLING_COMPAT_H
 
+#include "executor/executor.h"
 #include "utils/relcache.h"
 
 /* Since 18 the caller says whether a deferrable key would do, and before only one that is not deferrable was given. */
@@ -12,5 +13,34 @@
 #else
 #define billing_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation)
 #endif
+
+/* Since 18 a row may be named that is none of the conflicts. */
+static inline bool
+billing_check_index_constraints(ResultRelInfo *relation, TupleTableSlot *slot, EState *estate,
+								ItemPointer conflict)
+{
+#if PG_VERSION_NUM >= 180000
+	ItemPointerData none;
+
+	ItemPointerSetInvalid(&none);
+	return ExecCheckIndexConstraints(relation, slot, estate, conflict, &none, NIL);
+#else
+	return ExecCheckIndexConstraints(relation, slot, estate, conflict, NIL);
+#endif
+}
+
+/* Speculatively: whether the indexes took the row. Since 16 only the summarizing ones can be asked for. */
+static inline bool
+billing_insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, EState *estate)
+{
+	bool conflict = false;
+
+#if PG_VERSION_NUM >= 160000
+	list_free(ExecInsertIndexTuples(relation, slot, estate, false, true, &conflict, NIL, false));
+#else
+	list_free(ExecInsertIndexTuples(relation, slot, estate, false, true, &conflict, NIL));
+#endif
+	return !conflict;
+}
 
 #endif

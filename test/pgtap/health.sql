@@ -35,7 +35,7 @@ SELECT billing.record_usage('h1', 'h_calls', 'e', 1, '2030-01-15 12:00Z') \g /de
 SELECT pg_temp.is_stage('count_sync', 'ok', 1, 'an event waits to be counted');
 INSERT INTO billing.usage_set_aside VALUES ('2030-01-15', 'h1', 'h_calls', 'odd', 'unknown meter', 1, NULL), ('2030-01-15', 'h1', 'h_calls', 'even', 'unknown meter', 1, 2);
 SELECT pg_temp.is_stage('set_aside', 'behind', 1, 'one is set aside, another was counted after all');
-INSERT INTO billing.count_windows VALUES (1, billing.current_incarnation(), billing.log_snapshot(), 1, 0, '2030-02-02 11:00Z');
+INSERT INTO billing.count_windows VALUES (1, billing.current_incarnation(), billing.window_edge(), 1, 0, '2030-02-02 11:00Z');
 SELECT is((SELECT (s.backlog, s.oldest) FROM pg_temp.stage('rating') AS s), (1::bigint, 3600::bigint), 'a window waits for rating since an hour ago');
 UPDATE billing.jobs SET result = '{"window_no":1}' WHERE job = 'invoice_run';
 SELECT pg_temp.is_stage('rating', 'ok', 0, 'the invoice run rated it');
