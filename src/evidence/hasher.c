@@ -242,7 +242,7 @@ require_worker(shm_mq_result result)
 
 /* Sends a message, or what is left of it; without waiting, it may be left again. */
 static void
-send_message(EvidenceHasher *hasher, const StringInfo message, bool nowait)
+send_message(EvidenceHasher *hasher, const StringInfoData *message, bool nowait)
 {
 	shm_mq_result result = shm_mq_send(hasher->to_worker, message->len, message->data, nowait, false);
 

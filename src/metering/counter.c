@@ -135,9 +135,9 @@ find_or_add(struct counts_hash *table, const CountKey *key, Size size, bool *fou
 static CountTenant *
 find_tenant(UsageCounter *counter, DigestPart tenant_id)
 {
+	CountKey key = {.tenant = tenant_id};
 	bool found;
-	CountTenant *tenant =
-		find_or_add(counter->tenants_by_key, &(CountKey){.tenant = tenant_id}, sizeof(CountTenant), &found);
+	CountTenant *tenant = find_or_add(counter->tenants_by_key, &key, sizeof(CountTenant), &found);
 
 	if (found)
 		return tenant;
