@@ -110,7 +110,8 @@ is(sql(q{SELECT status, backlog, oldest_seconds < 60 FROM billing.health WHERE s
 my $holder = open_session($node, q{BEGIN; SELECT FROM billing.stage_locks WHERE stage = 'count_sync' FOR UPDATE});
 my $holding = sql('SELECT now()');
 
-wait_for(qq{SELECT EXISTS (SELECT FROM billing.job_runs WHERE job = 'count_sync' AND status = 'running' AND is_scheduled AND started_at > '$holding')}, 'count sync fires');
+wait_for(qq{SELECT EXISTS (SELECT FROM billing.job_runs WHERE job = 'count_sync' AND status = 'running' AND is_scheduled AND started_at > '$holding' AND transactions = 2)},
+	'count sync fires, and gets to its third step');
 like(sql(q{SELECT run_by, progress, transactions, finished_at IS NULL FROM billing.job_runs WHERE job = 'count_sync' ORDER BY started_at DESC LIMIT 1}), qr/^runner\|coverage: .*\|2\|t$/,
 	'it is seen while it runs, with what it did');
 is(sql(q{SELECT is_running FROM billing.health WHERE stage = 'count_sync'}), 't', 'in health too');
