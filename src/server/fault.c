@@ -65,8 +65,12 @@ happen(const char *action, const char *point)
 		kill(MyProcPid, SIGKILL);
 	if (strcmp(action, "error") == 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL), errmsg("fault at \"%s\"", point));
-	pg_usleep(100 * 1000L);
-	CHECK_FOR_INTERRUPTS();
+	/* By pieces: a timer of a statement before this one may end a sleep early. */
+	for (int i = 0; i < 100; i++)
+	{
+		pg_usleep(1000L);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 void

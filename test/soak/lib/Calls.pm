@@ -59,6 +59,7 @@ sub call_texts
 		sync_counts => 'SELECT billing.sync_counts()',
 		sync_coverage => "SELECT billing.sync_coverage('2026-03-09')",
 		seal => 'SELECT billing.seal(true)',
+		close_balances => 'SELECT billing.close_balances()',
 		RUN_RATING => "CALL billing.run_rating('2026-03-10', batch_tenants => 3)",
 		RUN_INVOICES => "CALL billing.run_invoices('$until', finalize => true, batch_tenants => 3)",
 		finalize_invoice => q{SELECT billing.finalize_invoice(invoice_id::text, tenant_id) FROM billing.invoices WHERE tenant_id = 't2' AND status = 'draft' ORDER BY invoice_date LIMIT 1},
