@@ -88,6 +88,13 @@ SELECT (SELECT count(*) FROM billing.invoices) - :before_invoices AS invoices, (
 SELECT pg_temp.bill('2026-05-01', 'acme') AS run;
 SELECT (SELECT jsonb_agg(billing.invoice_document(invoice_id::text) ORDER BY invoice_date) FROM billing.invoices WHERE tenant_id = 'acme' AND status = 'draft') = documents AS same FROM previewed;
 SELECT billing.preview_invoices('nobody', '2026-05-01');
+-- One that fails leaves nothing open in whoever catches it: not a subtransaction, nor the function's own search_path.
+DO $$ BEGIN
+    PERFORM billing.preview_invoices('acme', '5874897-12-31');
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING '%: %; search_path is %', SQLSTATE, SQLERRM, current_setting('search_path');
+END $$;
+SHOW search_path;
 
 -- The page, to be checked by hand, and the document.
 SELECT billing.finalize_batch('2026-03-01', 'acme', 'acme') AS finalized;

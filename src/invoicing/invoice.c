@@ -284,16 +284,30 @@ preview_in_subtransaction(Datum tenant, DateADT due_by, Datum replay_id)
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	TenantRange range = {tenant, tenant};
-	char *documents;
+	char *volatile documents = NULL;
+	ErrorData *volatile error = NULL;
 
 	BeginInternalSubTransaction("billing_preview");
-	SPI_connect();
-	invoicing_run_batch(due_by, range, replay_id, false);
-	documents = draft_documents(tenant, caller);
-	SPI_finish();
+	PG_TRY();
+	{
+		SPI_connect();
+		invoicing_run_batch(due_by, range, replay_id, false);
+		documents = draft_documents(tenant, caller);
+		SPI_finish();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
+	/* Only now: who catches it ends a subtransaction of its own, and would have ended this one. */
+	if (error != NULL)
+		ReThrowError(error);
 	return documents;
 }
 
