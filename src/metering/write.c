@@ -35,6 +35,7 @@
 #include "utils/xid8.h"
 
 #include "metering/lookup.h"
+#include "metering/tally.h"
 #include "server/compat.h"
 
 /* Columns of the table, in their order; `from` is the event's, or USAGE_COLUMNS for what is filled in here. */
@@ -378,16 +379,6 @@ take_event(const UsageRows *rows, int row, UsageEvent *event)
 		   !TIMESTAMP_NOT_FINITE(event->occurred_at);
 }
 
-static int
-compare_texts(const text *a, const text *b)
-{
-	int length_a = VARSIZE_ANY_EXHDR(a);
-	int length_b = VARSIZE_ANY_EXHDR(b);
-	int order = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(length_a, length_b));
-
-	return order != 0 ? order : length_a - length_b;
-}
-
 /* The order of the unique index, so that it is written at its right edge. */
 static int
 compare_events(const void *x, const void *y)
@@ -397,11 +388,11 @@ compare_events(const void *x, const void *y)
 	int order = (a->day > b->day) - (a->day < b->day);
 
 	if (order == 0)
-		order = compare_texts(a->content.tenant_id, b->content.tenant_id);
+		order = billing_compare_text(a->content.tenant_id, b->content.tenant_id);
 	if (order == 0)
-		order = compare_texts(a->content.meter_id, b->content.meter_id);
+		order = billing_compare_text(a->content.meter_id, b->content.meter_id);
 	if (order == 0)
-		order = compare_texts(a->content.event_id, b->content.event_id);
+		order = billing_compare_text(a->content.event_id, b->content.event_id);
 	return order != 0 ? order : a->index - b->index;
 }
 
