@@ -10,4 +10,4 @@ GRANT EXECUTE ON FUNCTION billing.invoice_document(text, text), billing.show_inv
 GRANT EXECUTE ON FUNCTION billing.preview_invoices(text, date) TO billing_operator, billing_auditor, billing_app;
 GRANT EXECUTE ON FUNCTION billing.check_integrity() TO billing_operator, billing_auditor;
 GRANT EXECUTE ON FUNCTION billing.tenant_batches(integer, text, text), billing.run_batch(date, text, text, uuid, boolean), billing.ensure_billing_partitions(date) TO billing_operator;
-GRANT EXECUTE ON PROCEDURE billing.run_batches(date, uuid, boolean, integer), billing.run_rating(date, integer), billing.run_invoices(date, boolean, integer) TO billing_operator;
+GRANT EXECUTE ON PROCEDURE billing.run_batches(date, uuid, boolean, integer, text, text), billing.run_rating(date, integer, text, text), billing.run_invoices(date, boolean, integer, text, text) TO billing_operator;

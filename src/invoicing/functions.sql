@@ -26,13 +26,13 @@ CREATE FUNCTION billing.invoice_batch(due_by date, first_tenant text, last_tenan
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET enable_mergejoin = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_invoice_batch';
 COMMENT ON FUNCTION billing.invoice_batch(date, text, text, uuid, boolean) IS
-'Rates and bills the tenants from first_tenant to last_tenant (both included, in byte order) for everything due by due_by: makes or remakes their drafts and, if finalize, finalizes them, all in one transaction. Returns the numbers of rated revisions, drafts made, their lines, and invoices finalized; again with the same data it makes none. replay_id is kept in billing.invoice_runs. Errors: MB416, MB425, MB426.';
+'Rates and bills the tenants from first_tenant to last_tenant (both included, in byte order) for everything due by due_by: makes or remakes their drafts and, if finalize, finalizes them, all in one transaction. Returns the numbers of rated revisions, drafts made, their lines, and invoices finalized; again with the same data it makes none. replay_id is kept in billing.invoice_runs. Waits for who rates or bills any of these tenants in another transaction. Errors: MB400 first_tenant after last_tenant, MB416, MB425, MB426, MB427.';
 
 CREATE FUNCTION billing.finalize_batch(due_by date, first_tenant text, last_tenant text) RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_finalize_batch';
 COMMENT ON FUNCTION billing.finalize_batch(date, text, text) IS
-'Finalizes the drafts dated up to due_by of the tenants from first_tenant to last_tenant, and returns their number.';
+'Finalizes the drafts dated up to due_by of the tenants from first_tenant to last_tenant, and returns their number. Waits for who rates or bills any of these tenants in another transaction. Errors: MB400 first_tenant after last_tenant, MB425, MB426, MB427.';
 
 CREATE FUNCTION billing.finalize_invoice(invoice text, tenant text DEFAULT NULL) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'

@@ -94,6 +94,16 @@ invoice_find_argument(FunctionCallInfo fcinfo, int reference, int tenant)
 	return find_invoice(PG_GETARG_DATUM(reference), scope == NULL ? NULL : &tenant_id);
 }
 
+/* As invoice_find_argument(), with its tenant locked: what is read before the lock may have changed when it is there. */
+static InvoiceKey
+find_and_lock(FunctionCallInfo fcinfo, int reference, int tenant)
+{
+	InvoiceKey key = invoice_find_argument(fcinfo, reference, tenant);
+
+	billing_lock_tenants(key.tenant_id, key.tenant_id);
+	return invoice_find_argument(fcinfo, reference, tenant);
+}
+
 static void
 require_status(const InvoiceKey *key, const char *status, const char *verb, Datum reference)
 {
@@ -156,8 +166,7 @@ BILLING_FUNCTION(billing_finalize_invoice)
 
 	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
-	billing_lock_stage("billing_run");
-	key = invoice_find_argument(fcinfo, 0, 1);
+	key = find_and_lock(fcinfo, 0, 1);
 	range.first = range.last = key.tenant_id;
 	if (strcmp(key.status, "finalized") != 0)
 	{
@@ -211,8 +220,7 @@ BILLING_FUNCTION(billing_void_invoice)
 				errmsg("voiding an invoice needs a reason"));
 	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
-	billing_lock_stage("billing_run");
-	key = invoice_find_argument(fcinfo, 0, 2);
+	key = find_and_lock(fcinfo, 0, 2);
 	require_status(&key, "finalized", "voided", PG_GETARG_DATUM(0));
 	void_invoice(&key, PG_GETARG_DATUM(1));
 	audit_invoice(&key, PG_GETARG_DATUM(1));

@@ -4,7 +4,7 @@
  * The work is in statements/: wanted.sql says what invoices there should be,
  * remove_stale_drafts.sql and make_invoices.sql bring them there, as drafts or
  * finalized at once, and finalize.sql numbers and posts drafts. All of it runs
- * under the lock of stage billing_run, so two runs of one period give one invoice.
+ * with the tenants locked, so two runs of one period give one invoice.
  */
 #include "postgres.h"
 #include "fmgr.h"
@@ -126,7 +126,7 @@ invoicing_run_batch(DateADT due_by, TenantRange range, Datum replay_id, bool fin
 	BatchResult result = {0};
 	bool drafted;
 
-	billing_lock_stage("billing_run");
+	billing_lock_tenants(range.first, range.last);
 	result.revisions = rating_rate(due_by, range);
 	FAULT_POINT("drafts are remade");
 	drafted = has_drafts(range);
@@ -191,7 +191,7 @@ BILLING_FUNCTION(billing_finalize_batch)
 
 	audit_enter(&entry, fcinfo);
 	billing_spi_connect();
-	billing_lock_stage("billing_run");
+	billing_lock_tenants(range.first, range.last);
 	finalized = invoicing_finalize(PG_GETARG_DATEADT(0), range, NULL);
 	audit_batch(PG_GETARG_DATEADT(0), &range, finalized);
 	billing_spi_finish();

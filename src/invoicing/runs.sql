@@ -5,6 +5,10 @@ RETURNS TABLE (first_tenant_id text, last_tenant_id text, tenants bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM billing.require_installed();
+    IF first_tenant COLLATE "C" > last_tenant COLLATE "C" THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = 'the first tenant comes after the last one',
+            HINT = 'Tenants are in the order of their bytes, as by COLLATE "C".';
+    END IF;
     IF batch_tenants IS NULL OR batch_tenants < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = format('a batch of %s tenants is none', coalesce(batch_tenants::text, 'null'));
     END IF;
@@ -17,7 +21,7 @@ BEGIN
      ORDER BY b.batch;
 END
 $$;
-COMMENT ON FUNCTION billing.tenant_batches(integer, text, text) IS 'Internal: the tenants with subscriptions from first_tenant to last_tenant, in byte order, cut into ranges of batch_tenants. Errors: MB400 less than 1, MB425.';
+COMMENT ON FUNCTION billing.tenant_batches(integer, text, text) IS 'Internal: the tenants with subscriptions from first_tenant to last_tenant, in byte order, cut into ranges of batch_tenants. Errors: MB400 less than 1 or first_tenant after last_tenant, MB425.';
 
 CREATE FUNCTION billing.run_batch(day date, first_tenant text, last_tenant text, replay_id uuid, finalize boolean) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -33,7 +37,7 @@ END
 $$;
 COMMENT ON FUNCTION billing.run_batch(date, text, text, uuid, boolean) IS 'Internal: rates a range of tenants, or with a replay_id bills it, and says what came of it.';
 
-CREATE PROCEDURE billing.run_batches(day date, replay_id uuid, finalize boolean, batch_tenants integer)
+CREATE PROCEDURE billing.run_batches(day date, replay_id uuid, finalize boolean, batch_tenants integer, first_tenant text, last_tenant text)
 LANGUAGE plpgsql AS $$
 DECLARE
     total   bigint;
@@ -45,7 +49,7 @@ DECLARE
     outcome pg_catalog.text;
 BEGIN
     SELECT pg_catalog.array_agg(b.first_tenant_id), pg_catalog.array_agg(b.last_tenant_id), pg_catalog.array_agg(b.tenants), coalesce(pg_catalog.sum(b.tenants), 0)
-      INTO firsts, lasts, sizes, total FROM billing.tenant_batches(batch_tenants) AS b;
+      INTO firsts, lasts, sizes, total FROM billing.tenant_batches(batch_tenants, first_tenant, last_tenant) AS b;
     WHILE pg_catalog.cardinality(firsts) OPERATOR(pg_catalog.>) 0 LOOP
         BEGIN
             outcome := billing.run_batch(day, firsts[1], lasts[1], replay_id, finalize);
@@ -76,18 +80,18 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON PROCEDURE billing.run_batches(date, uuid, boolean, integer) IS 'Internal: billing.run_batch() over all tenants, a transaction for each range. A tenant whose amounts are out of range is found by halving and left out; the others are done, and MB416 at the end names it.';
+COMMENT ON PROCEDURE billing.run_batches(date, uuid, boolean, integer, text, text) IS 'Internal: billing.run_batch() over the tenants from first_tenant to last_tenant (NULL: all), a transaction for each range. A tenant whose amounts are out of range is found by halving and left out; the others are done, and MB416 at the end names it.';
 
-CREATE PROCEDURE billing.run_rating(day date DEFAULT NULL, batch_tenants integer DEFAULT 10000)
+CREATE PROCEDURE billing.run_rating(day date DEFAULT NULL, batch_tenants integer DEFAULT 10000, first_tenant text DEFAULT NULL, last_tenant text DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM billing.sync_counts();
     COMMIT;
-    CALL billing.run_batches(coalesce(day, (pg_catalog.now() AT TIME ZONE 'UTC')::pg_catalog.date), NULL, false, batch_tenants);
+    CALL billing.run_batches(coalesce(day, (pg_catalog.now() AT TIME ZONE 'UTC')::pg_catalog.date), NULL, false, batch_tenants, first_tenant, last_tenant);
 END
 $$;
-COMMENT ON PROCEDURE billing.run_rating(date, integer) IS
-'Syncs counts and rates every tenant up to day (a UTC day; today unless given), posting the differences; commits after each batch_tenants tenants, and tells the progress. Run again, it goes on where it stopped. Not inside a transaction block. Errors: MB400 batch_tenants below 1, MB416 at the end when tenants whose amounts are out of range were left out, MB424, MB425, MB426, MB427.';
+COMMENT ON PROCEDURE billing.run_rating(date, integer, text, text) IS
+'Syncs counts and rates every tenant up to day (a UTC day; today unless given), posting the differences; commits after each batch_tenants tenants, and tells the progress. Run again, it goes on where it stopped. Only the tenants from first_tenant to last_tenant are rated when these are given (both included, in byte order): sessions with a part of the tenants each share the work. Not inside a transaction block. Errors: MB400 batch_tenants below 1 or first_tenant after last_tenant, MB416 at the end when tenants whose amounts are out of range were left out, MB424, MB425, MB426, MB427.';
 
 CREATE FUNCTION billing.ensure_billing_partitions(bill_to date) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -98,7 +102,7 @@ END
 $$;
 COMMENT ON FUNCTION billing.ensure_billing_partitions(date) IS 'Internal: makes the partitions that billing up to a day may write to, from the first subscription on, and returns their number.';
 
-CREATE PROCEDURE billing.run_invoices(due_by date DEFAULT NULL, finalize boolean DEFAULT false, batch_tenants integer DEFAULT 10000)
+CREATE PROCEDURE billing.run_invoices(due_by date DEFAULT NULL, finalize boolean DEFAULT false, batch_tenants integer DEFAULT 10000, first_tenant text DEFAULT NULL, last_tenant text DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
     bill_to pg_catalog.date := coalesce(due_by, (pg_catalog.now() AT TIME ZONE 'UTC')::pg_catalog.date);
@@ -107,8 +111,8 @@ BEGIN
     COMMIT;
     PERFORM billing.ensure_billing_partitions(bill_to);
     COMMIT;
-    CALL billing.run_batches(bill_to, billing.uuid_v7(), finalize, batch_tenants);
+    CALL billing.run_batches(bill_to, billing.uuid_v7(), finalize, batch_tenants, first_tenant, last_tenant);
 END
 $$;
-COMMENT ON PROCEDURE billing.run_invoices(date, boolean, integer) IS
-'Bills everything that fell due up to due_by (a UTC day, today unless given): a period in arrears is due on the first day after it, one in advance on its first day. Syncs counts, rates, posts, and makes the draft of each account, currency and due day; with finalize also numbers and posts them. Commits after each batch_tenants tenants and tells the progress; run again, it goes on where it stopped, and two runs at once give each invoice once. Drafts are remade by each run until finalized; usage that comes after that is a correction on the next invoice. Not inside a transaction block. Errors: MB400 batch_tenants below 1, MB416 at the end when tenants whose amounts are out of range were left out, MB417, MB425, MB426, MB427.';
+COMMENT ON PROCEDURE billing.run_invoices(date, boolean, integer, text, text) IS
+'Bills everything that fell due up to due_by (a UTC day, today unless given): a period in arrears is due on the first day after it, one in advance on its first day. Syncs counts, rates, posts, and makes the draft of each account, currency and due day; with finalize also numbers and posts them. Commits after each batch_tenants tenants and tells the progress; run again, it goes on where it stopped, and two runs at once give each invoice once. Drafts are remade by each run until finalized; usage that comes after that is a correction on the next invoice. Only the tenants from first_tenant to last_tenant are billed when these are given (both included, in byte order): sessions with a part of the tenants each share the work. Not inside a transaction block. Errors: MB400 batch_tenants below 1 or first_tenant after last_tenant, MB416 at the end when tenants whose amounts are out of range were left out, MB417, MB425, MB426, MB427.';

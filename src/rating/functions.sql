@@ -62,7 +62,7 @@ CREATE FUNCTION billing.rate_batch(day date, first_tenant text, last_tenant text
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'
 AS 'MODULE_PATHNAME', 'billing_rate_batch';
 COMMENT ON FUNCTION billing.rate_batch(date, text, text) IS
-'Rates the tenants from first_tenant to last_tenant (both included, in byte order) up to day, posts the differences, and returns the number of revisions written, all in one transaction. Rating again changes nothing. Errors: MB416 an amount beyond bigint, MB425, MB426.';
+'Rates the tenants from first_tenant to last_tenant (both included, in byte order) up to day, posts the differences, and returns the number of revisions written, all in one transaction. Rating again changes nothing. Waits for who rates or bills any of these tenants in another transaction. Errors: MB400 first_tenant after last_tenant, MB416 an amount beyond bigint, MB425, MB426, MB427.';
 
 CREATE FUNCTION billing.current_charges(tenant text, day date DEFAULT (now() AT TIME ZONE 'UTC')::date)
 RETURNS TABLE (account_id text, subscription_id uuid, plan_id text, charge_id text, period_start date, period_end date,

@@ -45,7 +45,7 @@ BILLING_FUNCTION(billing_rate_batch)
 	int64 revisions;
 
 	billing_spi_connect();
-	billing_lock_stage("billing_run");
+	billing_lock_tenants(range.first, range.last);
 	revisions = rating_rate(PG_GETARG_DATEADT(0), range);
 	billing_spi_finish();
 	PG_RETURN_INT64(revisions);

@@ -15,8 +15,8 @@ typedef struct TenantRange
 
 /*
  * Rates `range` up to `day`, posts the differences, and returns the number of
- * revisions written. The caller holds the lock of stage billing_run and an
- * SPI connection.
+ * revisions written. The caller has locked them and holds an SPI
+ * connection.
  */
 extern int64 rating_rate(DateADT day, TenantRange range);
 

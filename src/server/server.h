@@ -70,6 +70,15 @@ extern void billing_lock_stage(const char *stage);
  */
 extern void billing_require_window_transaction(const char *what, const char *function);
 
+/* ---- tenant_lock.c ---- */
+
+/*
+ * Locks the tenants from `first` to `last` (texts, in byte order, both included) until the transaction ends, or the
+ * subtransaction is rolled back: who locks any of them too waits. A transaction may lock what it has locked. MB400 when
+ * `first` comes after `last`, MB427 unless READ COMMITTED. Needs SPI.
+ */
+extern void billing_lock_tenants(Datum first, Datum last);
+
 /* ---- install.c ---- */
 
 /* Whether billing.install() has been run in this database (cached; checked against the catalogue). */

@@ -37,8 +37,17 @@ CREATE TABLE billing.stage_locks (
     stage text COLLATE "C" NOT NULL PRIMARY KEY
 );
 COMMENT ON TABLE  billing.stage_locks IS 'One row per stage that only one session may run at a time. The session locks its row FOR UPDATE: a row lock dies with its transaction and works on every node.';
-COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, billing_run, partitions, seal, or what a module adds: coverage_sync, renewals, close_balances, retention.';
-INSERT INTO billing.stage_locks VALUES ('count_sync'), ('billing_run'), ('partitions'), ('seal');
+COMMENT ON COLUMN billing.stage_locks.stage IS 'count_sync, partitions, seal, or what a module adds: coverage_sync, renewals, close_balances, retention.';
+INSERT INTO billing.stage_locks VALUES ('count_sync'), ('partitions'), ('seal');
+
+-- Its locks are insertions that exclude one another. Whoever publishes all tables must be able to tell of the deletions.
+CREATE TABLE billing.tenant_locks (
+    tenants numrange NOT NULL,
+    CONSTRAINT tenant_locks_overlap EXCLUDE USING gist (tenants WITH &&)
+);
+ALTER TABLE billing.tenant_locks REPLICA IDENTITY FULL;
+COMMENT ON TABLE  billing.tenant_locks IS 'Who rates or bills which tenants: a row for each range being worked on, inserted and deleted in the transaction that does the work, so that none is ever seen. Whoever inserts an overlapping one waits until that transaction ends.';
+COMMENT ON COLUMN billing.tenant_locks.tenants IS 'From one tenant_id to another, both included, each as a number between 0 and 1 of three digits a byte, for 255 bytes: they are ordered as tenants are.';
 
 CREATE TABLE billing.partitioned_tables (
     table_name   text   COLLATE "C" NOT NULL PRIMARY KEY,
