@@ -264,5 +264,17 @@ CALL billing.run_rating('2026-03-05', batch_tenants => 16);
 SELECT period_start, quantity, amount_minor FROM pg_temp.lines WHERE tenant_id IN ('over1', 'over2');
 CALL billing.run_rating('2026-03-05', batch_tenants => 0);
 \echo :LAST_ERROR_SQLSTATE
+-- Parts of the tenants, by their bytes: all are in one of two that share a bound, and from the last to the first there is none.
+CALL billing.run_rating('2026-03-06', last_tenant => 'kinds', batch_tenants => 100);
+CALL billing.run_rating('2026-03-06', first_tenant => 'kinds', batch_tenants => 100);
+CALL billing.run_rating('2026-03-06', first_tenant => 'Z', last_tenant => 'a', batch_tenants => 100);
+CALL billing.run_rating('2026-03-06', first_tenant => 'a', last_tenant => 'Z');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.rate_batch('2026-03-06', 'kinds2', 'kinds');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.rate_batch('2026-03-06', chr(233), 'z');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.rate_batch('2026-03-06', '', repeat(chr(129412), 10000)) AS up_to_any;
+SELECT count(*) AS locks_left FROM billing.tenant_locks;
 \c :home
 DROP DATABASE regress_billing_rating;

@@ -251,6 +251,12 @@ SELECT billing.invoice_document('INV-2026-000001');
 SELECT billing.invoice_document('INV-2026-000001', 'iris') ->> 'total' AS of_iris, billing.invoice_document('INV-2026-000001', 'acme') ->> 'total' AS of_acme;
 CALL billing.run_invoices('2026-02-01', batch_tenants => 0);
 \echo :LAST_ERROR_SQLSTATE
+CALL billing.run_invoices('2026-02-01', first_tenant => 'b', last_tenant => 'a');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.invoice_batch('2026-02-01', 'b', 'a', billing.uuid_v7(), false);
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.finalize_batch('2026-02-01', 'b', 'a');
+\echo :LAST_ERROR_SQLSTATE
 SELECT billing.invoice_batch('infinity', 'acme', 'acme', billing.uuid_v7(), false);
 \echo :LAST_ERROR_SQLSTATE
 
@@ -290,7 +296,8 @@ SELECT sequence, from_status, to_status, total_minor, actor = session_user AS by
 
 -- Everybody, in batches, twice: the second run finds nothing to do.
 SET client_min_messages = notice;
-CALL billing.run_invoices('2026-08-01', finalize => true, batch_tenants => 5);
+CALL billing.run_invoices('2026-08-01', finalize => true, batch_tenants => 5, last_tenant => 'e');
+CALL billing.run_invoices('2026-08-01', finalize => true, batch_tenants => 5, first_tenant => 'e');
 CALL billing.run_invoices('2026-08-01', finalize => true, batch_tenants => 5);
 -- Invoices that stand add up to what was rated and due, and to what the ledger says is owed; nothing is unbilled but what is not due.
 SELECT tenant_id, currency, sum(total_minor) AS invoiced, billing.balance(tenant_id, currency, account => account_id) AS receivable,

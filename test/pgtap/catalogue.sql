@@ -152,7 +152,7 @@ SELECT is_empty($$ SELECT c.relation FROM columns c LEFT JOIN pg_attrdef d ON d.
 -- What is administered is audited: all but what only grows and tells of itself, and what was reviewed.
 SELECT is_empty($$ SELECT relation FROM tables t
                     WHERE NOT relispartition AND NOT EXISTS (SELECT FROM append_only a WHERE a.relation_oid = t.relation_oid)
-                      AND relation <> ALL ('{schema_migrations,stage_locks,partitioned_tables,idempotency_keys,daily_counts,count_sync_checkpoints,usage_set_aside,allocations,devices,identity_claims,identity_claim_heads,coverage_daily_state,number_series,invoices,invoice_lines,jobs,job_runs}')
+                      AND relation <> ALL ('{schema_migrations,stage_locks,tenant_locks,partitioned_tables,idempotency_keys,daily_counts,count_sync_checkpoints,usage_set_aside,allocations,devices,identity_claims,identity_claim_heads,coverage_daily_state,number_series,invoices,invoice_lines,jobs,job_runs}')
                       AND NOT EXISTS (SELECT FROM triggers WHERE tgrelid = t.relation_oid AND name = 'audit_change' AND calls = 'audit_change' AND tgtype = 1 + 4 + 8 + 16 AND tgenabled = 'A') $$,
                 'every table that is administered is audited');
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # One invoice per period: thirty-two runs at once over the same month end, in different batches, some of which only sync, rate or draft;
 # some are terminated, and now and then a backend is killed so that the server restarts. Then one more run, and each account has
-# exactly one invoice of the day, every line once, and numbers have no gap.
+# exactly one invoice of the day, every line once, and numbers have no gap. Some take all tenants and some a part of them.
 #
 # PERIODS: at most so many (100, in the short form 2). SESSIONS: runs at once (32).
 use strict;
@@ -39,16 +39,22 @@ SELECT billing.create_account('t' || n, legal_entity => CASE n % 3 WHEN 0 THEN '
 
 sub any { return $_[ int rand @_ ] }
 
+# The arguments of a part of the tenants, of all, or of one half.
+sub part
+{
+	my ($first, $last) = sort map { 't' . (1 + int rand $tenants) } 1, 2;
+	return any('', ", first_tenant => '$first', last_tenant => '$last'", ", last_tenant => 't19'", ", first_tenant => 't2'");
+}
+
 # What a session does about a day, each statement by itself.
 sub work
 {
 	my ($day) = @_;
 	my $batch = 1 + int rand 30;
 	my $final = any(qw(true true true false));
-	return any("CALL billing.run_invoices('$day', finalize => $final, batch_tenants => $batch)",
-		"CALL billing.run_invoices('$day', finalize => $final, batch_tenants => $batch)",
-		"CALL billing.run_invoices('$day', finalize => $final, batch_tenants => $batch)",
-		"CALL billing.run_rating('$day', batch_tenants => $batch)",
+	my $part = part();
+	return any(("CALL billing.run_invoices('$day', finalize => $final, batch_tenants => $batch$part)") x 3,
+		"CALL billing.run_rating('$day', batch_tenants => $batch$part)",
 		'SELECT FROM billing.sync_counts()',
 		"SELECT FROM billing.invoice_batch('$day', 't1', 't2', billing.uuid_v7(), $final)",
 		"SELECT FROM billing.finalize_batch('$day', 't', 'u')");
@@ -118,6 +124,7 @@ is(query(q{SELECT n.series FROM billing.number_series n JOIN (SELECT legal_entit
 	WHERE (i.n, i.d, i.top) IS DISTINCT FROM (n.last_number, n.last_number, n.last_number)}), '', 'numbers without gap or repeat');
 is(query('SELECT sum(quantity) FROM billing.usage_records'), query('SELECT sum(quantity) FROM billing.daily_counts'), 'usage is counted once');
 is(query(q{SELECT (SELECT sum(total_minor) FROM billing.invoices) - (SELECT balance_minor FROM billing.trial_balance WHERE ledger_account = 'receivable')}), '0', 'the ledger has what the invoices say');
+is(query('SELECT count(*) FROM billing.tenant_locks'), '0', 'no lock on tenants is left');
 is(query('SELECT * FROM billing.check_integrity()'), '', 'integrity');
 is(query('SELECT * FROM billing.replay_count_sync()'), '', 'replay');
 my $wrong = grep { !$_ } Test::More->builder->summary;

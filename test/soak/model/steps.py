@@ -121,21 +121,32 @@ def chosen(s):
     return lambda tenant: first <= tenant <= last
 
 
+def run_over(s):
+    """The arguments of a run that say which tenants, and whether one is among them."""
+    if not s["part"]:
+        return "", lambda tenant: True
+    return f", first_tenant => '{s['tenants'][0]}', last_tenant => '{s['tenants'][1]}'", chosen(s)
+
+
 def plan_rate(world, s):
     if s["whole"]:
+        part, among = run_over(s)
+
         def run():
             world.sync_counts()
-            world.rate(s["day"], lambda tenant: True)
-        return f"CALL billing.run_rating('{s['day']}', batch_tenants => {s['batch']})", run, None
+            world.rate(s["day"], among)
+        return f"CALL billing.run_rating('{s['day']}', batch_tenants => {s['batch']}{part})", run, None
     return call("rate_batch", s["day"], *s["tenants"]), lambda: world.rate(s["day"], chosen(s)), same
 
 
 def plan_invoices(world, s):
     if s["whole"]:
+        part, among = run_over(s)
+
         def run():
             world.sync_counts()
-            world.run_batch(s["day"], lambda tenant: True, s["finalize"])
-        return f"CALL billing.run_invoices('{s['day']}', finalize => {literal(s['finalize'])})", run, None
+            world.run_batch(s["day"], among, s["finalize"])
+        return f"CALL billing.run_invoices('{s['day']}', finalize => {literal(s['finalize'])}{part})", run, None
     return (f"SELECT finalized FROM billing.invoice_batch('{s['day']}', '{s['tenants'][0]}', '{s['tenants'][1]}', billing.uuid_v7(), {literal(s['finalize'])})",
             lambda: world.run_batch(s["day"], chosen(s), s["finalize"]), same)
 
@@ -343,10 +354,10 @@ class Chooser:
         return {}
 
     def rate(self, world):
-        return {"day": self.run_day(), "whole": self.maybe(0.5), "tenants": self.tenants(), "batch": self.rng.randint(1, 5)}
+        return {"day": self.run_day(), "whole": self.maybe(0.5), "part": self.maybe(0.4), "tenants": self.tenants(), "batch": self.rng.randint(1, 5)}
 
     def invoices(self, world):
-        return {"day": self.run_day(), "whole": self.maybe(0.6), "tenants": self.tenants(), "finalize": self.maybe(0.6)}
+        return {"day": self.run_day(), "whole": self.maybe(0.6), "part": self.maybe(0.4), "tenants": self.tenants(), "finalize": self.maybe(0.6)}
 
     def finalize_batch(self, world):
         return {"day": self.run_day(), "tenants": self.tenants()}

@@ -22,11 +22,17 @@ SELECT billing.record_usage(jsonb_agg(jsonb_build_object('tenant', 't' || n, 'me
   FROM generate_series(1, $tenants) AS n, generate_series(timestamptz '2026-09-01 12:00Z', '2026-11-30 12:00Z', '1 day') AS d;
 });
 
-# One session holds a stage until the others wait for it, so that they are really at it together.
-sub hold_stage
+# What a session takes for the others to wait for it.
+my %lock = (
+	'the tenants' => q{SELECT billing.rate_batch('2026-09-01', '', 'z')},
+	'one tenant' => q{SELECT billing.rate_batch('2026-09-01', 't39', 't39')},
+	'count sync' => q{SELECT FROM billing.stage_locks WHERE stage = 'count_sync' FOR UPDATE});
+
+# One session holds a lock until the others wait for it, so that they are really at it together.
+sub hold
 {
-	my ($stage, $waiters, $work) = @_;
-	my $holder = open_session($node, "BEGIN; SELECT FROM billing.stage_locks WHERE stage = '$stage' FOR UPDATE");
+	my ($lock, $waiters, $work) = @_;
+	my $holder = open_session($node, "BEGIN; $lock{$lock}");
 	my @running = $work->();
 	my ($waiting, $tries) = (0, 0);
 	while ($waiting < $waiters && $tries++ < 600)
@@ -34,7 +40,7 @@ sub hold_stage
 		sleep 0.05;
 		$waiting = $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CALL %'");
 	}
-	is($waiting, $waiters, "$waiters runs wait for stage $stage");
+	is($waiting, $waiters, "$waiters runs wait for $lock");
 	close_session($holder, 'COMMIT');
 	return @running;
 }
@@ -51,8 +57,8 @@ sub start_run
 # Runs them at once and returns the invoices made and finalized as each run tells it.
 sub run_together
 {
-	my ($stage, @calls) = @_;
-	my @runs = hold_stage($stage, scalar @calls, sub { return map { start_run($_) } @calls });
+	my ($lock, @calls) = @_;
+	my @runs = hold($lock, scalar @calls, sub { return map { start_run($_) } @calls });
 	my ($made, $finalized) = (0, 0);
 	for my $run (@runs)
 	{
@@ -78,20 +84,31 @@ sub state_is
 }
 
 # 1 September and 1 October are due: a fee in advance, and then usage and the next fee.
-my ($made, $finalized) = run_together('billing_run', q{CALL billing.run_invoices('2026-10-01')}, q{CALL billing.run_invoices('2026-10-01', batch_tenants => 7)});
+my ($made, $finalized) = run_together('the tenants', q{CALL billing.run_invoices('2026-10-01')}, q{CALL billing.run_invoices('2026-10-01', batch_tenants => 7)});
 is($made, 2 * $tenants, 'two runs of drafts made each one once');
 state_is('draft', 2, 'drafts');
 
-($made, $finalized) = run_together('billing_run',
+($made, $finalized) = run_together('the tenants',
 	q{CALL billing.run_invoices('2026-10-01', finalize => true, batch_tenants => 3)}, q{CALL billing.run_invoices('2026-10-01', finalize => true, batch_tenants => 11)});
 is("$made, $finalized", '0, ' . 2 * $tenants, 'two runs that finalize: each invoice by one of them');
 state_is('finalized', 2, 'finalized');
 
 # From the very beginning, count sync included, and four of them.
-($made, $finalized) = run_together('count_sync', map { "CALL billing.run_invoices('2026-12-01', finalize => true, batch_tenants => $_)" } 4, 5, 6, 40);
+($made, $finalized) = run_together('count sync', map { "CALL billing.run_invoices('2026-12-01', finalize => true, batch_tenants => $_)" } 4, 5, 6, 40);
 is("$made, $finalized", join(', ', (2 * $tenants) x 2), 'four runs over two months: each invoice by one of them');
 state_is('finalized', 4, 'two months later');
-is($node->safe_psql('postgres', q{SELECT min(number), max(number) FROM billing.invoices}), sprintf('INV-2026-000001|INV-2026-%06d', 4 * $tenants), 'numbers have no gap');
+# One more month by two sessions, half of the tenants each; one half has a tenant that somebody works on.
+my $halves = 'CALL billing.run_invoices(%s, finalize => true, batch_tenants => 8, %s)';
+my $holder = open_session($node, "BEGIN; $lock{'one tenant'}");
+my @halves = map { start_run(sprintf $halves, q{'2027-01-01'}, $_) } q{last_tenant => 't25'}, q{first_tenant => 't26'};
+ok($halves[0]{session}->finish, 'half of the tenants is done') or diag($halves[0]{notices});
+is($node->safe_psql('postgres', q{SELECT count(*), max(tenant_id) FROM billing.invoices WHERE invoice_date = '2027-01-01' AND tenant_id <= 't25'}), '18|t25', 'while the other half waits');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM billing.invoices WHERE invoice_date = '2027-01-01' AND tenant_id >= 't39'}), '0', 'for a tenant that is locked');
+close_session($holder, 'COMMIT');
+ok($halves[1]{session}->finish, 'and then goes on') or diag($halves[1]{notices});
+state_is('finalized', 5, 'by halves');
+is($node->safe_psql('postgres', q{SELECT series, last_number FROM billing.number_series ORDER BY series}), join("\n", 'INV-2026|' . 4 * $tenants, "INV-2027|$tenants"), 'numbers have no gap');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM billing.tenant_locks'), '0', 'no lock was left behind');
 
 $node->stop;
 done_testing();
