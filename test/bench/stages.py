@@ -157,7 +157,7 @@ def by_tenant_range(before, call, *ranges):
 
 
 def two_sessions_stage(name, aim, before, call):
-    """By two sessions with half of the tenants each, beside the same by one. Tenants are t1, t10, t100 and so on: t55 is the middle."""
+    """By two sessions with half of the tenants each, beside the same by one. In byte order t55 is the middle of a power of ten of them."""
     return Stage(name, "the same by one session", aim, "ms", lambda scale: 1000 * scale, batch_setup, by_tenant_range(before, call, ("t", "u")),
                  by_tenant_range(before, call, ("t", "t54~"), ("t55", "u")), fresh_sides=True)
 
