@@ -26,7 +26,6 @@ typedef struct CountMeter
 {
 	text *meter_id;
 	UsageMeter usage;
-	TallyKind kind;
 } CountMeter;
 
 /* An account on a day. The two facts are asked once all rows are there. */
