@@ -41,7 +41,7 @@ DECLARE result uuid; rows text; state text; message text; detail text; hint text
                                              'memo', md5(e.memo), 'place', e.tableoid::regclass, 'row', pg_column_size(e.*), 'sizes', ARRAY[pg_column_size(e.tenant_id),
                                              pg_column_size(e.account_id), pg_column_size(e.entry_type), pg_column_size(e.debit_account), pg_column_size(e.credit_account),
                                              pg_column_size(e.currency), pg_column_size(e.source), pg_column_size(e.memo)]))::text, E'\n' ORDER BY e.posted_on, e.tenant_id, e.entry_id)
-      INTO rows FROM billing.ledger_entries e;
+      INTO rows FROM billing.ledger_entries e WHERE e.log_xid = billing.log_xid();
     RAISE EXCEPTION USING ERRCODE = 'ZZ001', MESSAGE = 'posted', DETAIL = rows;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
