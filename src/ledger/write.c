@@ -1,8 +1,8 @@
 /*
  * write.c: one entry by hand into the ledger, without a statement.
  *
- * Three names are looked up and one row is written. Starting a statement for
- * that takes more than twice as long as doing it (README.md), so this does
+ * Three names are looked up and one row is written. A statement, though its
+ * plan is kept, takes twice the instructions for that (README.md), so this does
  * what statements/post_entry.sql does where server/direct.h may.
  */
 #include "postgres.h"

@@ -423,7 +423,8 @@ read_meters(UsageCounter *counter)
 		bool isnull;
 
 		meter->meter_id = DatumGetTextPCopy(billing_spi_value(i, 1, &isnull));
-		meter->usage.aggregation = billing_aggregation(DatumGetTextPP(billing_spi_value(i, 2, &isnull)));
+		meter->aggregation = DatumGetTextPCopy(billing_spi_value(i, 2, &isnull));
+		meter->usage.aggregation = billing_aggregation(meter->aggregation);
 		meter->usage.keys = DatumGetArrayTypePCopy(billing_spi_value(i, 3, &isnull));
 	}
 	MemoryContextSwitchTo(before);

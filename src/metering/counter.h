@@ -25,6 +25,7 @@ typedef struct CountKey
 typedef struct CountMeter
 {
 	text *meter_id;
+	text *aggregation; /* its name, for leaves */
 	UsageMeter usage;
 } CountMeter;
 
