@@ -15,7 +15,7 @@
 #include "utils/uuid.h"
 
 #include "embedded.h"
-#include "ledger/ledger.h"
+#include "ledger/write.h"
 #include "server/card.h"
 #include "server/fault.h"
 
@@ -77,9 +77,9 @@ check_amount(int64 amount_minor)
 			errhint("Choose the entry type by direction; undo an entry with billing.reverse_entry()."));
 }
 
-/* Posts under an id, through a plan kept for the life of the backend: this is called once per payment. */
+/* Through a plan kept for the life of the backend. */
 static void
-post_entry(const Datum *arguments, const char *argument_nulls, Datum entry_id)
+post_by_statement(const Datum *arguments, const char *argument_nulls, Datum entry_id)
 {
 	static SPIPlanPtr plan = NULL;
 	Datum values[ARG_COUNT + 1];
@@ -89,6 +89,7 @@ post_entry(const Datum *arguments, const char *argument_nulls, Datum entry_id)
 	memcpy(nulls, argument_nulls, ARG_COUNT);
 	values[ARG_COUNT] = entry_id;
 	nulls[ARG_COUNT] = ' ';
+	billing_spi_connect();
 	if (plan == NULL)
 	{
 		SPIPlanPtr fresh = SPI_prepare(SQL_LEDGER_POST_ENTRY, ARG_COUNT + 1, (Oid *) post_types);
@@ -102,14 +103,34 @@ post_entry(const Datum *arguments, const char *argument_nulls, Datum entry_id)
 		elog(ERROR, "could not post the entry");
 	if (SPI_processed == 0)
 		report_refused_entry(values);
+	billing_spi_finish();
+}
+
+/* Posts under an id: this is called once per payment, so without a statement where that can be. */
+static void
+post_entry(const Datum *values, const char *nulls, pg_uuid_t *entry_id)
+{
+	HandEntry entry = {.tenant_id = DatumGetTextPP(values[ARG_TENANT]),
+					   .entry_type = DatumGetTextPP(values[ARG_ENTRY_TYPE]),
+					   .amount_minor = DatumGetInt64(values[ARG_AMOUNT]),
+					   .currency = DatumGetTextPP(values[ARG_CURRENCY]),
+					   .account_id = DatumGetTextPP(values[ARG_ACCOUNT]),
+					   .memo = nulls[ARG_MEMO] == 'n' ? NULL : DatumGetTextPP(values[ARG_MEMO]),
+					   .posted_on = DatumGetDateADT(values[ARG_POSTED_ON]),
+					   .entry_id = entry_id};
+
+	if (!ledger_write_by_hand(&entry))
+		post_by_statement(values, nulls, UUIDPGetDatum(entry_id));
 }
 
 /* What the caller asked, for the idempotency key: every argument but the key. */
 static const char *const CALL_REQUEST = "jsonb_build_array($2, $3, $4, $5, $6, $7)";
 
-static char *
-answer_given_before(Datum *values, const char *nulls, Datum key)
+/* Whether the key was used: then *entry_id is what was given. */
+static bool
+is_answered(const Datum *values, const char *nulls, Datum key, pg_uuid_t *entry_id)
 {
+	char *before;
 	Oid types[ARG_COUNT + 1];
 	Datum all[ARG_COUNT + 1];
 	char all_nulls[ARG_COUNT + 1];
@@ -120,10 +141,15 @@ answer_given_before(Datum *values, const char *nulls, Datum key)
 	types[ARG_COUNT] = TEXTOID;
 	all[ARG_COUNT] = key;
 	all_nulls[ARG_COUNT] = ' ';
+	billing_spi_connect();
 	billing_spi_run(
 		psprintf("SELECT billing.begin_call($1, 'post_entry', $8, %s) ->> 'entry_id'", CALL_REQUEST),
 		ARG_COUNT + 1, types, all, all_nulls);
-	return billing_spi_text(0, 1);
+	before = billing_spi_text(0, 1);
+	if (before != NULL)
+		*entry_id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
+	billing_spi_finish();
+	return before != NULL;
 }
 
 static void
@@ -132,8 +158,10 @@ keep_answer(Datum tenant, Datum key, Datum entry_id)
 	Oid types[] = {TEXTOID, TEXTOID, UUIDOID};
 	Datum values[] = {tenant, key, entry_id};
 
+	billing_spi_connect();
 	billing_spi_run("SELECT billing.end_call($1, 'post_entry', $2, jsonb_build_object('entry_id', $3))", 3,
 					types, values, NULL);
+	billing_spi_finish();
 }
 
 /* Today, unless the day is given. After the key's check, so that a repetition after midnight is still the same request. */
@@ -150,20 +178,12 @@ settle_day(Datum *values, char *nulls)
 static void
 post_entry_once(Datum *values, char *nulls, bool has_key, Datum key, pg_uuid_t *entry_id)
 {
-	if (has_key)
-	{
-		char *before = answer_given_before(values, nulls, key);
-
-		if (before != NULL)
-		{
-			*entry_id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(before)));
-			return;
-		}
-	}
+	if (has_key && is_answered(values, nulls, key, entry_id))
+		return;
 	settle_day(values, nulls);
 	ForceSyncCommit();
 	FAULT_POINT("an entry is posted");
-	post_entry(values, nulls, UUIDPGetDatum(entry_id));
+	post_entry(values, nulls, entry_id);
 	FAULT_POINT("the answer to a posting is kept");
 	if (has_key)
 		keep_answer(values[ARG_TENANT], key, UUIDPGetDatum(entry_id));
@@ -185,10 +205,9 @@ BILLING_FUNCTION(billing_post_entry)
 					errmsg("argument %d of post_entry is null", i + 1));
 	}
 	check_amount(DatumGetInt64(values[ARG_AMOUNT]));
+	billing_require_installed();
 	entry_id = billing_new_uuid();
-	billing_spi_connect();
 	post_entry_once(values, nulls, !PG_ARGISNULL(ARG_COUNT),
 					PG_ARGISNULL(ARG_COUNT) ? 0 : PG_GETARG_DATUM(ARG_COUNT), entry_id);
-	billing_spi_finish();
 	PG_RETURN_UUID_P(entry_id);
 }

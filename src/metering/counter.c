@@ -193,7 +193,7 @@ describe_group(CountGroup *group, struct varlena *dimensions)
 	group->dimensions = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(dimensions));
 	if (group->meter == NULL)
 		return;
-	group->tally.kind = group->meter->kind;
+	group->tally.aggregation = group->meter->usage.aggregation;
 	group->problem = usage_dimensions_problem(group->dimensions, group->meter->usage.keys);
 	if (group->problem == NULL)
 		group->canonical = billing_canonical_json(group->dimensions, &group->canonical_length);
@@ -423,9 +423,9 @@ read_meters(UsageCounter *counter)
 		bool isnull;
 
 		meter->meter_id = DatumGetTextPCopy(billing_spi_value(i, 1, &isnull));
-		meter->usage.aggregation = DatumGetTextPCopy(billing_spi_value(i, 2, &isnull));
+		meter->aggregation = DatumGetTextPCopy(billing_spi_value(i, 2, &isnull));
+		meter->usage.aggregation = billing_aggregation(meter->aggregation);
 		meter->usage.keys = DatumGetArrayTypePCopy(billing_spi_value(i, 3, &isnull));
-		meter->kind = tally_kind(meter->usage.aggregation);
 	}
 	MemoryContextSwitchTo(before);
 }

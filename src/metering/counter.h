@@ -25,8 +25,8 @@ typedef struct CountKey
 typedef struct CountMeter
 {
 	text *meter_id;
+	text *aggregation; /* its name, for leaves */
 	UsageMeter usage;
-	TallyKind kind;
 } CountMeter;
 
 /* An account on a day. The two facts are asked once all rows are there. */

@@ -6,16 +6,15 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/table.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "metering/lookup.h"
+#include "server/direct.h"
 
 /* Meters that are remembered: a batch has few. */
 #define MEMO_METERS 16
@@ -54,25 +53,15 @@ struct UsageLookup
 	SubscriptionMemo subscription;
 };
 
-/* Opens a table and returns the oid of its index, or NULL when either is not there. */
-static Relation
-open_with_index(Oid schema, const char *table, const char *index, Oid *index_oid)
-{
-	Oid oid = get_relname_relid(table, schema);
-
-	*index_oid = get_relname_relid(index, schema);
-	return OidIsValid(oid) && OidIsValid(*index_oid) ? table_open(oid, AccessShareLock) : NULL;
-}
-
 UsageLookup *
 usage_lookup_open(Oid schema)
 {
 	UsageLookup *lookup = palloc0(sizeof(UsageLookup));
 	Oid oid;
 
-	lookup->meters = open_with_index(schema, "meters", "meters_pkey", &lookup->meters_index);
-	lookup->subscriptions = open_with_index(schema, "subscriptions", "subscriptions_tenant_id_account_id_idx",
-											&lookup->subscriptions_index);
+	lookup->meters = billing_open_with_index(schema, "meters", "meters_pkey", &lookup->meters_index);
+	lookup->subscriptions = billing_open_with_index(
+		schema, "subscriptions", "subscriptions_tenant_id_account_id_idx", &lookup->subscriptions_index);
 	if (lookup->meters == NULL || lookup->subscriptions == NULL)
 	{
 		usage_lookup_close(lookup);
@@ -101,20 +90,6 @@ usage_lookup_close(UsageLookup *lookup)
 }
 
 static bool
-same_text(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-/* Equality of a text column; a scan key of this kind compares by COLLATE "C". */
-static void
-key_equal(ScanKey key, AttrNumber column, const text *value)
-{
-	ScanKeyInit(key, column, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(value));
-}
-
-static bool
 read_meter(UsageLookup *lookup, const text *meter_id, UsageMeter *meter)
 {
 	ScanKeyData key[1];
@@ -122,14 +97,15 @@ read_meter(UsageLookup *lookup, const text *meter_id, UsageMeter *meter)
 	HeapTuple tuple;
 	bool isnull;
 
-	key_equal(&key[0], lookup->meter_id, meter_id);
+	billing_key_text(&key[0], lookup->meter_id, meter_id);
 	scan = systable_beginscan(lookup->meters, lookup->meters_index, true, GetActiveSnapshot(), 1, key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
 		TupleDesc columns = RelationGetDescr(lookup->meters);
 
-		meter->aggregation = DatumGetTextPCopy(heap_getattr(tuple, lookup->aggregation, columns, &isnull));
+		meter->aggregation =
+			billing_aggregation(DatumGetTextPP(heap_getattr(tuple, lookup->aggregation, columns, &isnull)));
 		meter->keys = DatumGetArrayTypePCopy(heap_getattr(tuple, lookup->dimensions, columns, &isnull));
 	}
 	systable_endscan(scan);
@@ -142,7 +118,7 @@ usage_lookup_meter(UsageLookup *lookup, const text *meter_id)
 	MeterMemo *memo;
 
 	for (int i = 0; i < Min(lookup->meters_known, MEMO_METERS); i++)
-		if (same_text(lookup->known[i].meter_id, meter_id))
+		if (billing_same_text(lookup->known[i].meter_id, meter_id))
 			return lookup->known[i].exists ? &lookup->known[i].meter : NULL;
 	memo = &lookup->known[lookup->meters_known++ % MEMO_METERS];
 	memo->meter_id = (text *) DatumGetPointer(datumCopy(PointerGetDatum(meter_id), false, -1));
@@ -178,11 +154,11 @@ usage_lookup_subscription(UsageLookup *lookup, text *tenant_id, text *account_id
 	HeapTuple tuple;
 	bool is_covered = false;
 
-	if (memo->tenant_id != NULL && same_text(memo->tenant_id, tenant_id) &&
-		same_text(memo->account_id, account_id) && covers(memo, day))
+	if (memo->tenant_id != NULL && billing_same_text(memo->tenant_id, tenant_id) &&
+		billing_same_text(memo->account_id, account_id) && covers(memo, day))
 		return true;
-	key_equal(&key[0], lookup->tenant_id, tenant_id);
-	key_equal(&key[1], lookup->account_id, account_id);
+	billing_key_text(&key[0], lookup->tenant_id, tenant_id);
+	billing_key_text(&key[1], lookup->account_id, account_id);
 	scan = systable_beginscan(lookup->subscriptions, lookup->subscriptions_index, true, GetActiveSnapshot(),
 							  lengthof(key), key);
 	while (!is_covered && HeapTupleIsValid(tuple = systable_getnext(scan)))

@@ -4,6 +4,7 @@
 #ifndef BILLING_METERING_H
 #define BILLING_METERING_H
 
+#include "catalog/aggregation.h"
 #include "server/server.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
@@ -81,7 +82,7 @@ typedef struct UsageContent
 /* Of a meter what its events must fit. */
 typedef struct UsageMeter
 {
-	text *aggregation;
+	Aggregation aggregation;
 	ArrayType *keys; /* of dimensions */
 } UsageMeter;
 

@@ -16,32 +16,6 @@
 #include "metering/tally.h"
 #include "server/server.h"
 
-int
-billing_compare_bytes(const void *a, Size a_length, const void *b, Size b_length)
-{
-	int order = memcmp(a, b, Min(a_length, b_length));
-
-	return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
-}
-
-int
-billing_compare_text(const text *a, const text *b)
-{
-	return billing_compare_bytes(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b));
-}
-
-TallyKind
-tally_kind(const text *aggregation)
-{
-	static const char *const names[] = {"sum", "count", "max", "latest"};
-
-	for (int i = 0; i < lengthof(names); i++)
-		if (billing_compare_bytes(names[i], strlen(names[i]), VARDATA_ANY(aggregation),
-								  VARSIZE_ANY_EXHDR(aggregation)) == 0)
-			return (TallyKind) i;
-	elog(ERROR, "unknown aggregation of a meter");
-}
-
 /* sum / 10^scale. */
 static Numeric
 numeric_of(Int128 sum, int scale)
@@ -204,19 +178,19 @@ is_later(const Tally *tally, const TallyEvent *event)
 void
 tally_add(Tally *tally, const TallyEvent *event, MemoryContext memory)
 {
-	switch (tally->kind)
+	switch (tally->aggregation)
 	{
-		case TALLY_SUM:
+		case AGGREGATION_SUM:
 			add_decimal(tally, event->decimal, memory);
 			break;
-		case TALLY_COUNT:
+		case AGGREGATION_COUNT:
 			add_to_sum(tally, events_of(event), 0, memory);
 			break;
-		case TALLY_MAX:
+		case AGGREGATION_MAX:
 			if (is_greater(tally, event))
 				keep_value(tally, event, memory);
 			break;
-		case TALLY_LATEST:
+		case AGGREGATION_LATEST:
 			if (is_later(tally, event))
 				keep_latest(tally, event, memory);
 			break;
@@ -231,7 +205,7 @@ tally_quantity(const Tally *tally)
 {
 	Numeric sum;
 
-	if (tally->kind == TALLY_MAX || tally->kind == TALLY_LATEST)
+	if (!billing_aggregation_adds(tally->aggregation))
 		return tally->value;
 	sum = numeric_of(tally->sum, tally->scale);
 	if (tally->carried == NULL)

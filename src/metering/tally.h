@@ -4,21 +4,14 @@
 #ifndef BILLING_TALLY_H
 #define BILLING_TALLY_H
 
+#include "catalog/aggregation.h"
 #include "core/wide.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-typedef enum TallyKind
-{
-	TALLY_SUM,
-	TALLY_COUNT,
-	TALLY_MAX,
-	TALLY_LATEST
-} TallyKind;
-
 typedef struct Tally
 {
-	TallyKind kind;
+	Aggregation aggregation;
 	int scale;	  /* most decimals of any quantity added, as sum(numeric) shows them */
 	int64 events; /* 0: nothing was added */
 	TimestampTz latest_at;
@@ -37,16 +30,10 @@ typedef struct TallyEvent
 	bool corrects;
 } TallyEvent;
 
-extern TallyKind tally_kind(const text *aggregation);
-
 /* Adds an event. What is kept beyond the call goes to `memory`. */
 extern void tally_add(Tally *tally, const TallyEvent *event, MemoryContext memory);
 
 /* The quantity, in the current memory context. */
 extern Numeric tally_quantity(const Tally *tally);
-
-/* Text of COLLATE "C" is compared by its bytes. */
-extern int billing_compare_bytes(const void *a, Size a_length, const void *b, Size b_length);
-extern int billing_compare_text(const text *a, const text *b);
 
 #endif

@@ -259,23 +259,6 @@ BILLING_FUNCTION(billing_usage_card)
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s holds %s", column, billing_card_text(finding))));
 }
 
-static bool
-same_text(const text *a, const text *b)
-{
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-/* Meters that keep the greatest or the latest value have nothing to subtract from. */
-static bool
-meter_adds_up(const text *aggregation)
-{
-	const char *name = VARDATA_ANY(aggregation);
-	int length = VARSIZE_ANY_EXHDR(aggregation);
-
-	return (length == 3 && memcmp(name, "sum", 3) == 0) || (length == 5 && memcmp(name, "count", 5) == 0);
-}
-
 const char *
 usage_dimensions_problem(Jsonb *dimensions, ArrayType *keys)
 {
@@ -289,10 +272,12 @@ usage_event_problem(const UsageContent *content, const UsageMeter *meter)
 
 	if (problem != NULL)
 		return problem;
+	/* Meters that keep the greatest or the latest value have nothing to subtract from. */
 	if (has_negative_quantity(content) &&
-		(content->corrects_event_id == NULL || !meter_adds_up(meter->aggregation)))
+		(content->corrects_event_id == NULL || !billing_aggregation_adds(meter->aggregation)))
 		return "negative quantity";
-	if (content->corrects_event_id != NULL && same_text(content->corrects_event_id, content->event_id))
+	if (content->corrects_event_id != NULL &&
+		billing_same_text(content->corrects_event_id, content->event_id))
 		return "itself";
 	return NULL;
 }
@@ -319,12 +304,13 @@ BILLING_FUNCTION(billing_usage_problem)
 
 	if (PG_ARGISNULL(5) || PG_ARGISNULL(6))
 		PG_RETURN_NULL();
-	problem = usage_problem(&(UsageContent){.event_id = TEXT_OR_NULL(0),
-											.quantity = NUMERIC_OR_NULL(1),
-											.dimensions = JSONB_OR_NULL(2),
-											.attribution = JSONB_OR_NULL(3),
-											.corrects_event_id = TEXT_OR_NULL(4)},
-							&(UsageMeter){PG_GETARG_TEXT_PP(5), PG_GETARG_ARRAYTYPE_P(6)});
+	problem =
+		usage_problem(&(UsageContent){.event_id = TEXT_OR_NULL(0),
+									  .quantity = NUMERIC_OR_NULL(1),
+									  .dimensions = JSONB_OR_NULL(2),
+									  .attribution = JSONB_OR_NULL(3),
+									  .corrects_event_id = TEXT_OR_NULL(4)},
+					  &(UsageMeter){billing_aggregation(PG_GETARG_TEXT_PP(5)), PG_GETARG_ARRAYTYPE_P(6)});
 	if (problem == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(problem));

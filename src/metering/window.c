@@ -273,7 +273,7 @@ append_count(MerkleFrontier *tree, const CountGroup *group, const Datum *values)
 	billing_canon_put(&canon, 2, TEXTOID, values[2]);
 	billing_canon_put(&canon, 3, TEXTOID, values[3]);
 	billing_canon_put(&canon, 4, JSONBOID, values[4]);
-	billing_canon_put(&canon, 5, TEXTOID, PointerGetDatum(group->meter->usage.aggregation));
+	billing_canon_put(&canon, 5, TEXTOID, PointerGetDatum(group->meter->aggregation));
 	billing_canon_put(&canon, 6, NUMERICOID, values[5]);
 	billing_canon_put(&canon, 7, INT8OID, values[6]);
 	billing_canon_put(&canon, 8, TIMESTAMPTZOID, values[7]);

@@ -13,7 +13,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "server/server.h"
+#include "catalog/aggregation.h"
 
 enum
 {
@@ -32,14 +32,6 @@ typedef struct QuantityState
 	TimestampTz latest_at;
 	Jsonb *dimensions;
 } QuantityState;
-
-static bool
-is_aggregation(const text *aggregation, const char *name)
-{
-	size_t length = strlen(name);
-
-	return VARSIZE_ANY_EXHDR(aggregation) == length && memcmp(VARDATA_ANY(aggregation), name, length) == 0;
-}
 
 /* Keeps a copy of a varlena in place of what was kept; most are of the same length. */
 static void *
@@ -82,14 +74,14 @@ take_latest(QuantityState *state, FunctionCallInfo fcinfo)
 static void
 add_count(QuantityState *state, FunctionCallInfo fcinfo)
 {
-	text *aggregation = PG_GETARG_TEXT_PP(ARG_AGGREGATION);
+	Aggregation aggregation = billing_aggregation(PG_GETARG_TEXT_PP(ARG_AGGREGATION));
 	Datum quantity = PG_GETARG_DATUM(ARG_QUANTITY);
 
-	if (is_aggregation(aggregation, "latest"))
+	if (aggregation == AGGREGATION_LATEST)
 		take_latest(state, fcinfo);
 	else if (state->quantity == NULL)
 		take_quantity(state, DatumGetNumeric(quantity));
-	else if (is_aggregation(aggregation, "max"))
+	else if (aggregation == AGGREGATION_MAX)
 		take_quantity(state, DatumGetNumeric(DirectFunctionCall2(
 								 numeric_larger, NumericGetDatum(state->quantity), quantity)));
 	else

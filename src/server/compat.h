@@ -29,18 +29,15 @@ billing_check_index_constraints(ResultRelInfo *relation, TupleTableSlot *slot, E
 #endif
 }
 
-/* Speculatively: whether the indexes took the row. Since 16 only the summarizing ones can be asked for. */
-static inline bool
-billing_insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, EState *estate)
+/* Speculatively when `conflict` is given, which then says whether a key was there. Since 16 only the summarizing ones can be asked for. */
+static inline void
+billing_insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, EState *estate, bool *conflict)
 {
-	bool conflict = false;
-
 #if PG_VERSION_NUM >= 160000
-	list_free(ExecInsertIndexTuples(relation, slot, estate, false, true, &conflict, NIL, false));
+	list_free(ExecInsertIndexTuples(relation, slot, estate, false, conflict != NULL, conflict, NIL, false));
 #else
-	list_free(ExecInsertIndexTuples(relation, slot, estate, false, true, &conflict, NIL));
+	list_free(ExecInsertIndexTuples(relation, slot, estate, false, conflict != NULL, conflict, NIL));
 #endif
-	return !conflict;
 }
 
 #endif

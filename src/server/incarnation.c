@@ -137,12 +137,18 @@ billing_xid_offset(void)
 	return require_incarnation()->xid_offset;
 }
 
-BILLING_FUNCTION(billing_log_xid)
+FullTransactionId
+billing_current_log_xid(void)
 {
-	int64 offset = billing_xid_offset();
+	uint64 offset = (uint64) billing_xid_offset();
 	FullTransactionId xid = GetTopFullTransactionId();
 
-	PG_RETURN_FULLTRANSACTIONID(FullTransactionIdFromU64(U64FromFullTransactionId(xid) + (uint64) offset));
+	return FullTransactionIdFromU64(U64FromFullTransactionId(xid) + offset);
+}
+
+BILLING_FUNCTION(billing_log_xid)
+{
+	PG_RETURN_FULLTRANSACTIONID(billing_current_log_xid());
 }
 
 BILLING_FUNCTION(billing_incarnation)

@@ -7,6 +7,7 @@
 #ifndef BILLING_SERVER_H
 #define BILLING_SERVER_H
 
+#include "access/transam.h"
 #include "executor/spi.h"
 #include "utils/date.h"
 #include "server/errors.h"
@@ -96,10 +97,20 @@ extern void billing_require_installed(void);
 /* What billing.log_xid() adds to the id of the transaction. Raises MB425, and MB426 in a cluster that is not the data's. */
 extern int64 billing_xid_offset(void);
 
+/* What billing.log_xid() is: the id of the transaction, which gets one by this, with that added. */
+extern FullTransactionId billing_current_log_xid(void);
+
 /* ---- ids.c ---- */
 
 /* A new UUIDv7, palloc'd. */
 extern struct pg_uuid_t *billing_new_uuid(void);
+
+/* ---- text.c ---- */
+
+/* Text of COLLATE "C" is compared by its bytes. */
+extern int billing_compare_bytes(const void *a, Size a_length, const void *b, Size b_length);
+extern int billing_compare_text(const text *a, const text *b);
+extern bool billing_same_text(const text *a, const text *b);
 
 /* ---- partition.c ---- */
 
