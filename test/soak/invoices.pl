@@ -121,7 +121,7 @@ is(query(q{SELECT (SELECT sum(total_minor) FROM billing.invoices) - (SELECT bala
 is(query('SELECT * FROM billing.check_integrity()'), '', 'integrity');
 is(query('SELECT * FROM billing.replay_count_sync()'), '', 'replay');
 my $wrong = grep { !$_ } Test::More->builder->summary;
-figure('one invoice per period', figure => "@{[ $done - 1 ]} periods of $tenants accounts, $sessions runs at once, $killed{terminated} terminated, $killed{crashed} crashes, $wrong wrong",
+figure('one invoice per period', figure => "@{[ $done - 1 ]}/100 periods of $tenants accounts, $sessions runs at once, $killed{terminated} terminated, $killed{crashed} crashes, $wrong wrong",
 	aim => '100 periods, exactly one each, numbers without gap or repeat', violations => $wrong, done => $done - 1, wanted => 100);
 $node->stop;
 done_testing();

@@ -21,7 +21,7 @@ my $ended = IPC::Run::run([ 'python3', "$FindBin::Bin/model/workload.py", int(se
 my ($sequences, $steps, $refused, $invoices, $failures) = $out =~ /^figure: (\d+) (\d+) (\d+) (\d+) (\d+)$/m;
 ok($ended && defined $failures, 'the sequences ran') or diag($error);
 diag($out) if $failures;
-figure('random calls against a model', figure => "$sequences sequences, $steps steps, $refused of them refused, $invoices invoices: $failures differences",
+figure('random calls against a model', figure => "$steps/10,000 steps in $sequences sequences, $refused of them refused, $invoices invoices: $failures differences",
 	aim => '10,000 steps, 0 differences', violations => $failures, done => $steps, wanted => 10_000) if defined $failures;
 $node->stop;
 done_testing();

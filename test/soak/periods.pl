@@ -125,7 +125,7 @@ is($amounts, 0, 'whole fees, and the usage of the UTC days');
 is(query('SELECT * FROM billing.check_integrity()'), '', 'integrity');
 is(query('SELECT * FROM billing.replay_count_sync()'), '', 'replay');
 my $events = query('SELECT count(*) FROM billing.usage_records');
-figure('periods tile', figure => @zones . " of $number_of_zones zones, anchors 1 to 31 and 29 February, 400 days, $events events; $periods periods, " . ($wrong + $dates + $gaps + $amounts) . ' wrong',
+figure('periods tile', figure => @zones . "/$number_of_zones zones, anchors 1 to 31 and 29 February, 400 days, $events events; $periods periods, " . ($wrong + $dates + $gaps + $amounts) . ' wrong',
 	aim => 'every zone, 400 days: no gap, no overlap, each billed once', violations => $wrong + $dates + $gaps + $amounts, done => scalar @zones, wanted => $number_of_zones);
 $node->stop;
 done_testing();
