@@ -11,6 +11,9 @@
 #define COVERAGE_COLUMNS_MAX 8
 #define COVERAGE_BATCH_MAX 100000
 
+/* How far ahead of today days are derived and counted: what a slip of the pen asks for beyond would take for ever. */
+#define COVERAGE_YEARS_AHEAD 10
+
 /* The tenant is the first column of every shape. */
 #define COVERAGE_TENANT 0
 
@@ -76,5 +79,8 @@ extern int64 coverage_record(const CoverageRows *rows);
 
 /* The statement with its @fence@s filled in: `probe` looks each device up by index, else tables are joined as wholes. */
 extern const char *coverage_statement(const char *head, const char *tail, bool probe);
+
+/* Raises MB417 for a day that is infinite or more than COVERAGE_YEARS_AHEAD from today. */
+extern void coverage_require_near(DateADT day);
 
 #endif

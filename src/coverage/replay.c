@@ -10,13 +10,6 @@
 #include "coverage/coverage.h"
 #include "embedded.h"
 
-static void
-put_results(ReturnSetInfo *result)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
-}
-
 BILLING_FUNCTION(billing_derive_coverage)
 {
 	Oid types[] = {DATEOID, DATEOID, TEXTOID};
@@ -35,14 +28,15 @@ BILLING_FUNCTION(billing_derive_coverage)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_PERIOD),
 				errmsg("coverage cannot be derived for these days"),
 				errdetail("The first day after must not be before the first, and both are finite days."));
+	coverage_require_near(DatumGetDateADT(values[1]));
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
-	billing_spi_run(coverage_statement(SQL_COVERAGE_DERIVE_DAYS,
-									   "SELECT coverage_day, tenant_id, device_id, account_id, "
-									   "coverage_state, plan, is_counted FROM derived",
-									   false),
-					lengthof(types), types, values, nulls);
-	put_results((ReturnSetInfo *) fcinfo->resultinfo);
+	billing_spi_return((ReturnSetInfo *) fcinfo->resultinfo,
+					   coverage_statement(SQL_COVERAGE_DERIVE_DAYS,
+										  "SELECT coverage_day, tenant_id, device_id, account_id, "
+										  "coverage_state, plan, is_counted FROM derived",
+										  false),
+					   lengthof(types), types, values, nulls);
 	billing_spi_finish();
 	PG_RETURN_NULL();
 }
@@ -55,9 +49,9 @@ BILLING_FUNCTION(billing_replay_coverage)
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
-	billing_spi_run(coverage_statement(SQL_COVERAGE_REPLAY_AFFECTED, SQL_COVERAGE_REPLAY, false),
-					lengthof(types), types, values, nulls);
-	put_results((ReturnSetInfo *) fcinfo->resultinfo);
+	billing_spi_return((ReturnSetInfo *) fcinfo->resultinfo,
+					   coverage_statement(SQL_COVERAGE_REPLAY_AFFECTED, SQL_COVERAGE_REPLAY, false),
+					   lengthof(types), types, values, nulls);
 	billing_spi_finish();
 	PG_RETURN_NULL();
 }

@@ -13,6 +13,8 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "coverage/coverage.h"
@@ -56,6 +58,20 @@ coverage_statement(const char *head, const char *tail, bool probe)
 	while (strstr(statement, "@fence@") != NULL)
 		statement = billing_sql_fill(statement, "@fence@", probe ? "OFFSET 0" : "");
 	return statement;
+}
+
+void
+coverage_require_near(DateADT day)
+{
+	DateADT today = billing_utc_day(GetCurrentTransactionStartTimestamp());
+
+	if (DATE_NOT_FINITE(day))
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_PERIOD), errmsg("an infinite date is not a day"));
+	if (day > today + COVERAGE_YEARS_AHEAD * 366)
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_PERIOD),
+				errmsg("day %s is too far ahead to derive coverage",
+					   DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)))),
+				errhint("Days up to %d years from today can be derived.", COVERAGE_YEARS_AHEAD));
 }
 
 static void
@@ -184,8 +200,7 @@ BILLING_FUNCTION(billing_sync_coverage)
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	if (DATE_NOT_FINITE(through))
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_PERIOD), errmsg("an infinite date is not a day"));
+	coverage_require_near(through);
 	window = coverage_sync(through);
 	values[0] = Int64GetDatum(window.window_no);
 	values[1] = DateADTGetDatum(window.through);

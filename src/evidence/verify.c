@@ -324,10 +324,9 @@ verify_contents(Verification *verification)
 		billing_sql_fill(SQL_EVIDENCE_VERIFY_CONTENTS, "@invoice_canon@", SQL_INVOICING_INVOICE_CANON);
 
 	sql = billing_sql_fill(sql, "@line_canon@", SQL_INVOICING_LINE_CANON);
-	billing_spi_run(billing_sql_fill(sql, "@usage_part_canon@", SQL_METERING_USAGE_PART_CANON), 1, types,
-					&fingerprint, NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		tuplestore_puttuple(verification->result->setResult, SPI_tuptable->vals[row]);
+	billing_spi_return(verification->result,
+					   billing_sql_fill(sql, "@usage_part_canon@", SQL_METERING_USAGE_PART_CANON), 1, types,
+					   &fingerprint, NULL);
 }
 
 BILLING_FUNCTION(billing_verify_log)

@@ -43,8 +43,8 @@ CREATE FUNCTION billing.calendar_backlog(now timestamptz) RETURNS TABLE (stage t
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     SELECT 'partitions', count(*), NULL::timestamptz
       FROM billing.partitioned_tables t
-     CROSS JOIN generate_series(date_trunc('month', now AT TIME ZONE 'UTC'), date_trunc('month', now AT TIME ZONE 'UTC') + interval '1 month', interval '1 month') AS m (month)
-     WHERE to_regclass(format('billing.%I', t.table_name || to_char(m.month, '_YYYY_MM'))) IS NULL
+     CROSS JOIN (VALUES (interval '0'), ('1 month')) AS m (ahead)
+     WHERE isfinite(now) AND to_regclass(format('billing.%I', t.table_name || to_char(date_trunc('month', now AT TIME ZONE 'UTC') + m.ahead, '_YYYY_MM'))) IS NULL
     UNION ALL
     SELECT 'renewals', count(*), min((d.ends - d.notice_days)::timestamp AT TIME ZONE 'UTC')
       FROM (SELECT s.ends, s.notice_days FROM billing.subscriptions s

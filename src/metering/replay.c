@@ -10,13 +10,6 @@
 #include "embedded.h"
 #include "metering/metering.h"
 
-static void
-put_results(ReturnSetInfo *result)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
-}
-
 BILLING_FUNCTION(billing_replay_count_sync)
 {
 	Oid types[] = {TEXTOID, DATEOID, DATEOID};
@@ -25,10 +18,10 @@ BILLING_FUNCTION(billing_replay_count_sync)
 
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
-	billing_spi_run(
+	billing_spi_return(
+		(ReturnSetInfo *) fcinfo->resultinfo,
 		psprintf("%s%s%s", SQL_METERING_USAGE_WINDOWS, SQL_METERING_WINDOW_ROOTS, SQL_METERING_REPLAY),
 		lengthof(types), types, values, nulls);
-	put_results((ReturnSetInfo *) fcinfo->resultinfo);
 	billing_spi_finish();
 	PG_RETURN_NULL();
 }

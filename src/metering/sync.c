@@ -104,7 +104,7 @@ take_window(const Datum *values)
 	UsageCounter *counter = usage_counter_create(work_mem * (Size) 1024 * MEMORY_FACTOR);
 
 	billing_spi_receive(SQL_METERING_SYNC_ROWS, SYNC_WAITING - SYNC_SNAPSHOT + 1, &sync_types[SYNC_SNAPSHOT],
-						&values[SYNC_SNAPSHOT], usage_counter_receiver(counter));
+						&values[SYNC_SNAPSHOT], NULL, usage_counter_receiver(counter));
 	if (counter->is_full)
 	{
 		elog(DEBUG1, "count window is counted by SQL");

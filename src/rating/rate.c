@@ -51,14 +51,6 @@ BILLING_FUNCTION(billing_rate_batch)
 	PG_RETURN_INT64(revisions);
 }
 
-/* Copies the result of the last statement into the caller's set. */
-static void
-return_spi_result(ReturnSetInfo *set)
-{
-	for (uint64 row = 0; row < SPI_processed; row++)
-		tuplestore_puttuple(set->setResult, SPI_tuptable->vals[row]);
-}
-
 BILLING_FUNCTION(billing_current_charges)
 {
 	Datum values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(0), PG_GETARG_DATUM(0)};
@@ -68,9 +60,9 @@ BILLING_FUNCTION(billing_current_charges)
 	InitMaterializedSRF(fcinfo, 0);
 	billing_spi_connect();
 	head = billing_sql_fill(SQL_RATING_RATED_NOW, "@daily_counts@", SQL_RATING_COUNTS_TO_DATE);
-	billing_spi_run(psprintf("%s%s", head, SQL_RATING_CURRENT_CHARGES), lengthof(values), rate_types, values,
-					NULL);
-	return_spi_result((ReturnSetInfo *) fcinfo->resultinfo);
+	billing_spi_return((ReturnSetInfo *) fcinfo->resultinfo,
+					   psprintf("%s%s", head, SQL_RATING_CURRENT_CHARGES), lengthof(values), rate_types,
+					   values, NULL);
 	billing_spi_finish();
 	return (Datum) 0;
 }

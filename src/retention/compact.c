@@ -115,7 +115,6 @@ BILLING_FUNCTION(billing_unrated_lines)
 {
 	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, DATEOID};
 	Datum values[] = {PG_GETARG_DATUM(0), (Datum) 0, (Datum) 0, PG_GETARG_DATUM(1)};
-	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	char *head;
 	bool isnull;
 
@@ -127,9 +126,9 @@ BILLING_FUNCTION(billing_unrated_lines)
 	if (!isnull)
 	{
 		head = billing_sql_fill(SQL_RATING_RATED_NOW, "@daily_counts@", "billing.daily_counts");
-		billing_spi_run(psprintf("%s%s", head, SQL_RETENTION_UNRATED), lengthof(types), types, values, NULL);
-		for (uint64 row = 0; row < SPI_processed; row++)
-			tuplestore_puttuple(set->setResult, SPI_tuptable->vals[row]);
+		billing_spi_return((ReturnSetInfo *) fcinfo->resultinfo,
+						   psprintf("%s%s", head, SQL_RETENTION_UNRATED), lengthof(types), types, values,
+						   NULL);
 	}
 	billing_spi_finish();
 	return (Datum) 0;

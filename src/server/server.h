@@ -45,7 +45,11 @@ extern uint64 billing_spi_run(const char *sql, int nargs, const Oid *types, cons
 
 /* Hands each row of a query to `receiver`, which may end it by returning false. */
 extern void billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values,
-								DestReceiver *receiver);
+								const char *nulls, DestReceiver *receiver);
+
+/* Puts the rows of a query into what InitMaterializedSRF() made of `set`, which goes to disk where it outgrows work_mem. */
+extern void billing_spi_return(ReturnSetInfo *set, const char *sql, int nargs, const Oid *types,
+							   const Datum *values, const char *nulls);
 
 /* `statement` with `sql` in the place of `placeholder`, which it has once; palloc'd. */
 extern char *billing_sql_fill(const char *statement, const char *placeholder, const char *sql);

@@ -7,6 +7,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "executor/tstoreReceiver.h"
 #include "nodes/params.h"
 #include "utils/builtins.h"
 
@@ -42,14 +43,27 @@ billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *value
 }
 
 void
-billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values, DestReceiver *receiver)
+billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls,
+					DestReceiver *receiver)
 {
 	ParamListInfo parameters = makeParamList(nargs);
 	SPIExecuteOptions options = {.params = parameters, .dest = receiver};
 
 	for (int i = 0; i < nargs; i++)
-		parameters->params[i] = (ParamExternData){values[i], false, PARAM_FLAG_CONST, types[i]};
+		parameters->params[i] =
+			(ParamExternData){values[i], nulls != NULL && nulls[i] == 'n', PARAM_FLAG_CONST, types[i]};
 	check_result(SPI_execute_extended(sql, &options), sql);
+}
+
+void
+billing_spi_return(ReturnSetInfo *set, const char *sql, int nargs, const Oid *types, const Datum *values,
+				   const char *nulls)
+{
+	DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
+
+	SetTuplestoreDestReceiverParams(receiver, set->setResult, CurrentMemoryContext, false, NULL, NULL);
+	billing_spi_receive(sql, nargs, types, values, nulls, receiver);
+	receiver->rDestroy(receiver);
 }
 
 char *

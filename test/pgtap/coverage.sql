@@ -2,7 +2,7 @@
 -- Windows are taken outside of transactions: test/isolation and test/tap have them. Here derive_coverage() says what they would.
 BEGIN;
 SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = ISO; SET LOCAL client_min_messages = warning;
-SELECT plan(79);
+SELECT plan(83);
 
 DO $$ BEGIN
     PERFORM billing.ensure_partitions('2024-01-01', '2024-05-01');
@@ -104,6 +104,9 @@ SELECT r.line FROM (VALUES
     ($$claim_identity('c1', 'x', 'serial', 'S')$$, 'MB480', 'unknown device "x" of tenant "c1"', 'nobody claims'),
     ($$resolve_claim('c1', 'serial', 'S', 'split', actor => 'a', reason => 'r')$$, 'MB481', 'nobody of tenant "c1" claims serial "S"', 'nothing to resolve'),
     ($$set_coverage_policy('c1', 'free')$$, 'MB400', '"free" is no policy for disputes', 'no such policy'),
+    ($$sync_coverage('5874897-12-31')$$, 'MB417', 'day 5874897-12-31 is too far ahead to derive coverage', 'what nobody lives to see'),
+    ($$sync_coverage('infinity')$$, 'MB417', 'an infinite date is not a day', 'nor the last day'),
+    ($$derive_coverage('2024-03-01', '5874897-12-31')$$, 'MB417', 'day 5874897-12-31 is too far ahead to derive coverage', 'nor derived'),
     ($$sync_coverage('2024-03-01')$$, 'MB427', 'coverage cannot be synced in this transaction', 'no window in a transaction that has written')
 ) AS t (call, code, message, what) CROSS JOIN LATERAL pg_temp.refuses(call, code, message, what) AS r (line);
 
@@ -160,5 +163,15 @@ INSERT INTO billing.coverage_windows (window_no, incarnation, snapshot, through,
 SELECT bag_eq('SELECT check_name, problem FROM billing.check_coverage()', format($$VALUES
     ('covered days are in the usage', 'account gone on 2024-02-10: 1 devices are counted, and usage says 0'), ('states have a device and an account', 'state of device %1$s on 2024-02-10 for account gone'),
     ('coverage events have a device', 'event odd names device %1$s'), ('windows of coverage follow one another', 'window 7 follows 0')$$, billing.derive_id('device', 'nobody')), 'each check finds something');
+
+-- ---- what is derived goes to disk when it is large ----
+CREATE FUNCTION pg_temp.peak_memory() RETURNS bigint LANGUAGE sql AS $$ SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s*(\d+) kB')::bigint $$;
+DO $$ BEGIN
+    PERFORM billing.create_account('c4');
+    PERFORM billing.register_devices((SELECT jsonb_agg(jsonb_build_object('tenant', 'c4', 'device', n, 'enrolled_from', '2024-02-01')) FROM (SELECT 'd' || k AS n FROM generate_series(1, 250) AS k) AS d));
+END $$;
+SELECT pg_temp.peak_memory() AS before \gset
+SELECT count(*) AS days FROM billing.derive_coverage('2024-02-01', '2034-02-01', 'c4') \gset
+SELECT ok(:days = 250 * 3653 AND pg_temp.peak_memory() - :before < 120000, '900,000 days of devices take work_mem, of 64 MB, and no more'); -- 270 MB when all were kept
 SELECT finish();
 ROLLBACK;

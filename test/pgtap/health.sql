@@ -4,7 +4,7 @@
 BEGIN;
 SET LOCAL timezone = 'UTC';
 SET LOCAL client_min_messages = warning;
-SELECT plan(23);
+SELECT plan(24);
 SELECT billing.ensure_partitions('2030-01-01', '2030-05-01') \g /dev/null
 SELECT billing.create_meter('h_calls', unit => 'call'), billing.create_plan('h_plan', currency => 'EUR') \g /dev/null
 SELECT billing.add_charge('h_plan', 'base', price => '{"model":"flat","amount":"10"}', in_advance => true),
@@ -73,5 +73,10 @@ $$;
 SELECT blocks, ms, (SELECT sum(pg_relation_size(i.inhrelid)) / 8192 FROM pg_inherits i WHERE i.inhparent = 'billing.usage_records'::regclass)::integer AS pages FROM pg_temp.cost() \gset
 SELECT diag(format('health: %s ms and %s blocks, beside %s pages of usage', :'ms', :'blocks', :'pages'));
 SELECT cmp_ok(:blocks, '<', :pages / 2, 'asking does not read the table');
+
+-- Who asks for the end of time is answered, and not for ever.
+SET LOCAL statement_timeout = '20s';
+SELECT ok((SELECT count(*) FROM billing.calendar_backlog('infinity')) = 3 AND (SELECT count(*) FROM billing.calendar_backlog('-infinity')) = 3, 'asked for no day, it ends');
+SET LOCAL statement_timeout = 0;
 SELECT * FROM finish();
 ROLLBACK;

