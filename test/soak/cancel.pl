@@ -50,7 +50,7 @@ sub write_script
 		my $mark = '_' . ++$marks;
 		my $name = rand() < 0.5 ? $often[ rand @often ] : $names[ rand @names ];
 		my %calls = calls(mark => $mark, day => sprintf '%02d', 1 + rand 28);
-		my $timeout = rand() < 0.7 ? 1 + int(100 * rand() * rand() * rand()) : 0;
+		my $timeout = rand() < 0.9 ? 1 + int(100 * rand() * rand() * rand()) : 0;
 		$script .= "SET statement_timeout = $timeout;\n$calls{$name};\n\\echo call $mark :SQLSTATE $name\n";
 	}
 	unlink $file;
