@@ -45,11 +45,8 @@ tenant_number(const text *tenant)
 static int
 require_order(const text *first, const text *last)
 {
-	int common = Min(VARSIZE_ANY_EXHDR(first), VARSIZE_ANY_EXHDR(last));
-	int order = memcmp(VARDATA_ANY(first), VARDATA_ANY(last), common);
+	int order = billing_compare_text(first, last);
 
-	if (order == 0)
-		order = (int) VARSIZE_ANY_EXHDR(first) - (int) VARSIZE_ANY_EXHDR(last);
 	if (order > 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("the first tenant comes after the last one"),

@@ -131,7 +131,7 @@ is(query('SELECT violation()'), '', 'and in the last one');
 is(query('SELECT * FROM billing.check_integrity()'), '', 'integrity');
 my ($snapshots, $violations) = split /\|/, query('SELECT sum(snapshots), count(what) FROM violations');
 diag(sprintf '%d postings in %.0f s', $posted, time() - $began);
-figure('money is conserved', figure => "$posted postings, $snapshots snapshots totalled at " . @levels . " isolation levels, $violations violations",
+figure('money is conserved', figure => "$posted/1,000,000 postings, $snapshots snapshots totalled at " . @levels . " isolation levels, $violations violations",
 	aim => '1,000,000 postings, 0 violations', violations => $violations, done => $posted, wanted => 1_000_000);
 $node->stop;
 done_testing();

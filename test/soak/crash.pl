@@ -199,7 +199,7 @@ while ($cycle < 3 || seconds_left() > 0)
 end_life() if $cycle % $cycles_of_life;
 note("$kills{KILL} times SIGKILL to the postmaster and its children, $kills{immediate} immediate stops");
 figure('acknowledged postings survive', aim => '500 cycles, 0 lost, 0 doubled, 0 published checkpoints lost',
-	figure => "$cycle cycles, $total{acknowledged} acknowledged: $total{lost} lost, $total{doubled} doubled; "
+	figure => "$cycle/$cycles_wanted cycles, $total{acknowledged} acknowledged: $total{lost} lost, $total{doubled} doubled; "
 	  . "$total{checkpoints} published checkpoints: $total{unpublished} lost; $total{contradictions} contradictions",
 	violations => $total{lost} + $total{doubled} + $total{unpublished} + $total{contradictions}, done => $cycle, wanted => $cycles_wanted);
 $node->stop;

@@ -202,7 +202,7 @@ while ($total{rounds} < 2 || seconds_left() > 0)
 }
 cmp_ok($total{refused} + $total{ended}, '>', 0, 'the disks were full');
 figure('full disk', aim => '60 rounds, 0 lost, 0 half-written groups', done => $total{rounds}, wanted => $rounds_wanted,
-	figure => sprintf('%d rounds, %d acknowledged groups: %d lost, %d halves; %d statements refused, %d ends of the server, %d contradictions', @total{qw(rounds acknowledged lost halves refused ended contradictions)}),
+	figure => sprintf('%d/%d rounds, %d acknowledged groups: %d lost, %d halves; %d statements refused, %d ends of the server, %d contradictions', $total{rounds}, $rounds_wanted, @total{qw(acknowledged lost halves refused ended contradictions)}),
 	violations => $total{lost} + $total{halves} + $total{unpublished} + $total{contradictions});
 $node->stop;
 done_testing();

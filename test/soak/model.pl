@@ -17,11 +17,11 @@ use Soak qw(begin_soak figure is_long seconds_left seed soak_node);
 begin_soak(short => 12);
 my $node = soak_node('model', fsync => 'off', full_page_writes => 'off', shared_buffers => "'256MB'");
 my ($out, $error) = ('', '');
-my $ended = IPC::Run::run([ 'python3', "$FindBin::Bin/model/workload.py", int(seconds_left()), seed(), $ENV{STEPS} // (is_long() ? 120 : 60) ], '>', \$out, '2>', \$error);
+my $ended = IPC::Run::run([ 'python3', "$FindBin::Bin/model/workload.py", int(seconds_left()), seed(), $ENV{STEPS} // (is_long() ? 120 : 60), is_long() ? 2 : 1 ], '>', \$out, '2>', \$error);
 my ($sequences, $steps, $refused, $invoices, $failures) = $out =~ /^figure: (\d+) (\d+) (\d+) (\d+) (\d+)$/m;
 ok($ended && defined $failures, 'the sequences ran') or diag($error);
 diag($out) if $failures;
-figure('random calls against a model', figure => "$sequences sequences, $steps steps, $refused of them refused, $invoices invoices: $failures differences",
+figure('random calls against a model', figure => "$steps/10,000 steps in $sequences sequences, $refused of them refused, $invoices invoices: $failures differences",
 	aim => '10,000 steps, 0 differences', violations => $failures, done => $steps, wanted => 10_000) if defined $failures;
 $node->stop;
 done_testing();

@@ -37,7 +37,7 @@ $$;
 # The calendar alone: every anchor of a leap year and the year after, every length, 400 days and more, in sessions of every zone.
 my $calendar = q{
 SELECT count(*), count(*) FILTER (WHERE c.cycle_start <> month_from(a, k * m) OR c.cycle_end <> month_from(a, (k + 1) * m)), md5(string_agg(c::text, ',' ORDER BY a, m, k))
-  FROM generate_series(date '2028-01-01', '2028-03-31', '1 day') AS t, date(t) AS a, unnest('{1,3,12}'::integer[]) AS m,
+  FROM generate_series(timestamp '2028-01-01', '2028-03-31', '1 day') AS t, date(t) AS a, unnest('{1,3,12}'::integer[]) AS m,
        LATERAL (SELECT cycle_start, cycle_end, (row_number() OVER ())::integer - 1 AS k FROM billing.cycles(a, m, a, a + 1200)) AS c};
 my %answers;
 for my $zone (@zones)
@@ -47,7 +47,7 @@ for my $zone (@zones)
 	push @{ $answers{"$cycles|$hash"} }, $zone;
 }
 is(scalar(keys %answers), 1, 'the calendar is the same in every zone') or diag(join "\n", map { "$_: @{ $answers{$_} }[0 .. 3]" } keys %answers);
-is(query(q{SELECT count(*) FROM generate_series(date '2028-01-01', '2028-03-31', '1 day') AS t, date(t) AS a, unnest('{1,3,12}'::integer[]) AS m, generate_series(0, 1200) AS n,
+is(query(q{SELECT count(*) FROM generate_series(timestamp '2028-01-01', '2028-03-31', '1 day') AS t, date(t) AS a, unnest('{1,3,12}'::integer[]) AS m, generate_series(0, 1200) AS n,
 	LATERAL billing.cycle_containing(a, m, a + n) AS c, LATERAL (SELECT * FROM billing.cycles(a, m, a + n, a + n + 1)) AS one
 	WHERE NOT (a + n >= c.cycle_start AND a + n < c.cycle_end) OR (one.cycle_start, one.cycle_end) <> (c.cycle_start, c.cycle_end)}), '0', 'each day is in one cycle');
 
@@ -88,7 +88,7 @@ SELECT billing.record_usage(jsonb_agg(jsonb_build_object('tenant', tenant, 'mete
 }
 
 # Some days at a time: usage, then a run by a session of one zone, on a day of its own choice.
-my @days = split /\n/, query("SELECT d::date FROM generate_series(date '2028-01-01', '2029-02-03', '$step days') AS d");
+my @days = split /\n/, query("SELECT d::date FROM generate_series(timestamp '2028-01-01', '2029-02-03', '$step days') AS d");
 for my $day (@days)
 {
 	record_days($day);
@@ -125,7 +125,7 @@ is($amounts, 0, 'whole fees, and the usage of the UTC days');
 is(query('SELECT * FROM billing.check_integrity()'), '', 'integrity');
 is(query('SELECT * FROM billing.replay_count_sync()'), '', 'replay');
 my $events = query('SELECT count(*) FROM billing.usage_records');
-figure('periods tile', figure => @zones . " of $number_of_zones zones, anchors 1 to 31 and 29 February, 400 days, $events events; $periods periods, " . ($wrong + $dates + $gaps + $amounts) . ' wrong',
+figure('periods tile', figure => @zones . "/$number_of_zones zones, anchors 1 to 31 and 29 February, 400 days, $events events; $periods periods, " . ($wrong + $dates + $gaps + $amounts) . ' wrong',
 	aim => 'every zone, 400 days: no gap, no overlap, each billed once', violations => $wrong + $dates + $gaps + $amounts, done => scalar @zones, wanted => $number_of_zones);
 $node->stop;
 done_testing();

@@ -8,6 +8,7 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 use Test::More;
+use BillingTest qw(sign_outside sql_text);
 
 our @EXPORT_OK = qw(calls all_calls_are_here make_state state_digest tenants);
 
@@ -23,7 +24,6 @@ my %left_out = (
 	(map { $_ => 'reads' } qw(derive_coverage digest evidence_csv health_at personal_data prove_consistency prove_inclusion replay_count_sync
 		replay_coverage schedule_jobs_script shadow_rate show_invoice unschedule_jobs_script uuid_v7 verify_log)),
 	rate_batch => 'run_rating()', finalize_batch => 'run_invoices()', invoice_batch => 'run_invoices()',
-	add_signature => 'the server signs',
 );
 
 my $subscription = q{(SELECT subscription_id FROM billing.subscriptions WHERE tenant_id = 't%d' ORDER BY starts LIMIT 1)};
@@ -112,6 +112,7 @@ sub call_texts
 		migrate => 'SELECT billing.migrate()',
 		record_schema => q{DO $$ BEGIN ALTER TABLE billing.accounts ADD COLUMN crm_id text; PERFORM billing.record_schema('by hand'); END $$},
 		rotate_signing_key => q{SELECT billing.rotate_signing_key((SELECT vkey FROM public.next_key))},
+		add_signature => 'SELECT billing.add_signature(seal_no, note) FROM public.signed_outside',
 		grant_tenant_role => q{SELECT billing.grant_tenant_role('soak_tenant', 't2')},
 		revoke_tenant_role => q{SELECT billing.revoke_tenant_role('soak_other')},
 		set_job => q{SELECT billing.set_job('sealing', enabled => false)},
@@ -227,6 +228,21 @@ sub make_new_keys
 	return;
 }
 
+# The newest checkpoint waits for who signs outside the server. What he signs, with the key there is, is in public.signed_outside.
+sub leave_unsigned
+{
+	my ($node) = @_;
+	my $key_file = $node->safe_psql('postgres', 'SHOW billing.signing_key_file');
+	$node->safe_psql('postgres', "ALTER SYSTEM SET billing.signing_key_file = ''");
+	$node->safe_psql('postgres', 'SELECT pg_reload_conf(), pg_sleep(0.2)');
+	$node->safe_psql('postgres', 'SELECT FROM billing.seal(true)');
+	my ($note) = sign_outside($key_file, $node->safe_psql('postgres', 'SELECT body FROM billing.unsigned_checkpoint()'));
+	$node->safe_psql('postgres', 'CREATE TABLE public.signed_outside AS SELECT seal_no, ' . sql_text($note) . ' AS note FROM billing.unsigned_checkpoint()');
+	$node->safe_psql('postgres', 'ALTER SYSTEM RESET billing.signing_key_file');
+	$node->safe_psql('postgres', 'SELECT pg_reload_conf(), pg_sleep(0.2)');
+	return;
+}
+
 # Fills database postgres of a node.
 sub make_state
 {
@@ -238,6 +254,7 @@ sub make_state
 	  month_of_usage('2026-02-01', 27), q{SELECT FROM billing.sync_coverage('2026-02-28')}, q{CALL billing.run_invoices('2026-03-01', finalize => false)},
 	  'SELECT billing.seal()', q{SELECT billing.cover_device('t1', 'b', 'after', '2026-02-13')},
 	  q{SELECT billing.record_usage('t1', 'requests', 'uncounted', 3, '2026-03-02Z')}, $digest;
+	leave_unsigned($node);
 	make_new_keys($node);
 	return;
 }

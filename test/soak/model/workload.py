@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""workload.py SECONDS SEED [STEPS]: random sequences of the public calls, each answer and everything that is stored compared with a model
+"""workload.py SECONDS SEED [STEPS] [WORKERS]: random sequences of the public calls, each answer and everything that is stored compared with a model
 (world.py) after every step. Each sequence has a database of its own and a seed of its own:
-workload.py 0 SEED runs that one again. A sequence that fails is made shorter, as long as it still fails, and printed as SQL.
+workload.py 0 SEED runs that one again. WORKERS sequences run at once. A sequence that fails is made shorter, as long as it still fails, and printed as SQL.
 
 The server is named by the environment. Prints "not ok" lines and, last, "figure: sequences steps refused invoices failures".
 """
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import random
 import subprocess
@@ -204,39 +206,52 @@ def shrink(failing, wrong, seconds):
 
 
 def report(seed, number_of_steps, wrong, sequence):
-    print(f"not ok - seed {seed}: step {len(sequence.done)}: {wrong}")
+    """The text of a failure."""
+    told = f"not ok - seed {seed}: step {len(sequence.done)}: {wrong}\n"
     failing = shrink(sequence.done, wrong, float(os.environ.get("SHRINK_SECONDS", 60)))
     again, shorter = run_steps(failing, f"shrink_{os.getpid()}")
-    print(f"# {len(failing)} of {len(sequence.done)} steps still fail; workload.py 0 {seed} {number_of_steps} repeats all\n" + "\n".join(shorter.sql) + f"\n# {again}")
+    told += f"# {len(failing)} of {len(sequence.done)} steps still fail; workload.py 0 {seed} {number_of_steps} repeats all\n" + "\n".join(shorter.sql) + f"\n# {again}"
     shorter.drop()
+    return told
 
 
 def run_seed(seed, number_of_steps):
-    """One sequence; (failed, steps done, refused, invoices)."""
+    """One sequence; ((1, steps done, refused, invoices, failed), what is to be told)."""
     rng = random.Random(seed)
     chooser, sequence, wrong = steps.Chooser(rng), Sequence(f"sequence_{os.getpid()}"), ""
     while not wrong and len(sequence.done) < number_of_steps:
         wrong = sequence.run(chooser.next(sequence.world))
     wrong = wrong or end_checks(sequence.psql)
-    counts = len(sequence.done), sequence.refused, len(sequence.world.invoices)
-    if wrong:
-        report(seed, number_of_steps, wrong, sequence)
+    counts = 1, len(sequence.done), sequence.refused, len(sequence.world.invoices), bool(wrong)
+    told = report(seed, number_of_steps, wrong, sequence) if wrong else ""
     sequence.drop()
-    return bool(wrong), *counts
+    return counts, told
+
+
+def run_seeds(seconds, seed, number_of_steps, workers):
+    """Sequences of one seed after the other, so many at once, until the time is over or one failed; the sums of their counts."""
+    end, totals, running = time.time() + seconds, [0, 0, 0, 0, 0], set()
+    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        while True:
+            while len(running) < workers and seed is not None and (not totals[0] or time.time() < end):
+                running.add(pool.submit(run_seed, seed, number_of_steps))
+                seed = seed + 1 if seconds else None
+            if not running:
+                return totals
+            ended, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for counts, told in (future.result() for future in ended):
+                totals = [t + n for t, n in zip(totals, counts)]
+                if told:
+                    print(told, flush=True)
+            if totals[4] and not os.environ.get("GO_ON"):
+                seed = None
 
 
 def main():
-    seconds, seed = float(sys.argv[1]), int(sys.argv[2])
-    number_of_steps = int(sys.argv[3]) if len(sys.argv) > 3 else 120
+    given = [int(argument) for argument in sys.argv[2:]]
+    seed, number_of_steps, workers = given + [None, 120, 1][len(given):]
     make_template()
-    end, totals = time.time() + seconds, [0, 0, 0, 0, 0]
-    while not totals[0] or time.time() < end:
-        failed, done, refused, invoices = run_seed(seed, number_of_steps)
-        totals = [t + n for t, n in zip(totals, (1, done, refused, invoices, failed))]
-        seed += 1
-        if failed and not os.environ.get("GO_ON"):
-            break
-    print("figure:", *totals, flush=True)
+    print("figure:", *run_seeds(float(sys.argv[1]), seed, number_of_steps, workers), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ package BillingTest;
 use strict;
 use warnings;
 
+use Digest::SHA qw(sha256);
 use Exporter 'import';
+use File::Temp;
 use IPC::Run;
+use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT_OK = qw(billing_node close_session data_file kill_server open_session relation_hashes sql_text);
+our @EXPORT_OK = qw(billing_node close_session data_file kill_server open_session relation_hashes sign_outside sql_text);
 
 # A started node whose database postgres has the extension and its tables.
 sub billing_node
@@ -78,6 +81,21 @@ sub close_session
 	$session->{in} .= "$statements;\n\\q\n";
 	$session->{run}->finish or die "the session failed: $session->{error}";
 	return;
+}
+
+# The note of a body (C2SP signed-note) as a signer outside the server makes it, with the openssl command and a file with an Ed25519 key;
+# and the verifier key of who signed.
+sub sign_outside
+{
+	my ($key_file, $body) = @_;
+	my ($name) = split /\n/, $body;
+	my $to_sign = File::Temp->new;
+	print $to_sign $body;
+	$to_sign->flush;
+	my $key = "\x01" . substr(`openssl pkey -in $key_file -pubout -outform DER`, -32);
+	my $id = substr(sha256("$name\n$key"), 0, 4);
+	my $signature = `openssl pkeyutl -sign -rawin -inkey $key_file -in $to_sign`;
+	return ("$body\n\xe2\x80\x94 $name " . encode_base64($id . $signature, '') . "\n", join('+', $name, unpack('H8', $id), encode_base64($key, '')));
 }
 
 # "table|rows|hash" of every table of schema billing, partitions apart; the order of rows does not count.

@@ -3,30 +3,21 @@ use strict;
 use warnings;
 
 use lib 'lib';
-use Digest::SHA qw(sha256);
 use File::Temp;
-use MIME::Base64;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-use BillingTest qw(billing_node sql_text);
+use BillingTest qw(billing_node sign_outside sql_text);
 
 my $keys = File::Temp->newdir;
 my $key_file = "$keys/signer.pem";
 system_or_bail('openssl', 'genpkey', '-algorithm', 'ed25519', '-out', $key_file);
-my $key = "\x01" . substr(`openssl pkey -in $key_file -pubout -outform DER`, -32);
 
-# The note of a body (C2SP signed-note), signed by the openssl command.
 sub signed_note
 {
 	my ($body) = @_;
-	my ($name) = split /\n/, $body;
-	append_to_file("$keys/body", '');
-	unlink "$keys/body";
-	append_to_file("$keys/body", $body);
-	my $signature = `openssl pkeyutl -sign -rawin -inkey $key_file -in $keys/body`;
-	return "$body\n\xe2\x80\x94 $name " . encode_base64(substr(sha256("$name\n$key"), 0, 4) . $signature, '') . "\n";
+	return (sign_outside($key_file, $body))[0];
 }
 
 sub unsigned_body
@@ -45,10 +36,8 @@ my $body = unsigned_body($node);
 like($body, qr{\Agpu\.example/billing/\d+/1\n\d+\n[A-Za-z0-9+/]{43}=\n\z}, 'and its body is for the signer: origin, size, root');
 is($node->safe_psql('postgres', 'SELECT count(note) FROM billing.digest()'), '0', 'nothing unsigned is a digest');
 
-my ($name) = split /\n/, $body;
-my $vkey = join '+', $name, unpack('H8', sha256("$name\n$key")), encode_base64($key, '');
+my ($note, $vkey) = sign_outside($key_file, $body);
 is($node->safe_psql('postgres', "SELECT billing.rotate_signing_key('$vkey')"), '1', 'the first key is trusted as it comes');
-my $note = signed_note($body);
 (my $forged = $note) =~ s/\n\d+\n/\n9\n/;
 my ($status, $out, $error) = $node->psql('postgres', 'SELECT billing.add_signature(1, ' . sql_text($forged) . ')', extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($error, qr/MB455/, 'the signature of another body is refused');
