@@ -70,7 +70,7 @@ RETURNS TABLE (account_id text, subscription_id uuid, plan_id text, charge_id te
 LANGUAGE C STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS 'MODULE_PATHNAME', 'billing_current_charges';
 COMMENT ON FUNCTION billing.current_charges(text, date) IS
-'What a tenant owes so far, up to the last committed event: per charge of the period that contains day, and of earlier ones not rated yet. amount_minor in minor units of currency. Writes nothing. An unknown tenant has no rows.';
+'What a tenant owes so far, up to the last committed event: per charge of the period that contains day, and of earlier ones not rated yet. amount_minor in minor units of currency. A subscription that ended has none once it is rated past its end: its lines are in billing.rated_lines. Writes nothing. An unknown tenant has no rows.';
 
 CREATE FUNCTION billing.shadow_rate(plan text, charge text, price jsonb, period date)
 RETURNS TABLE (tenant_id text, subscription_id uuid, period_start date, period_end date, quantity numeric,
