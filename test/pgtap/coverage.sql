@@ -172,6 +172,6 @@ DO $$ BEGIN
 END $$;
 SELECT pg_temp.peak_memory() AS before \gset
 SELECT count(*) AS days FROM billing.derive_coverage('2024-02-01', '2034-02-01', 'c4') \gset
-SELECT ok(:days = 250 * 3653 AND pg_temp.peak_memory() - :before < 120000, '900,000 days of devices take work_mem, of 64 MB, and no more'); -- 270 MB when all were kept
+SELECT ok(:days = 250 * 3653 AND pg_temp.peak_memory() - :before < 120000, '900,000 days of devices take work_mem, of 64 MB, and no more'); -- 200 MB when all were kept
 SELECT finish();
 ROLLBACK;
