@@ -25,24 +25,6 @@
 static const char *const FIND_INVOICE =
 	"SELECT i.tenant_id, i.invoice_id, i.invoice_date, i.status FROM billing.invoices i WHERE %s%s";
 
-/* Runs a statement whose plan is kept, as one for any arguments: planning over every month takes longer than reading one. */
-static uint64
-run_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, const Datum *values)
-{
-	if (*plan == NULL)
-	{
-		SPIPlanPtr fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);
-
-		if (fresh == NULL)
-			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(fresh);
-		*plan = fresh;
-	}
-	if (SPI_execute_plan(*plan, (Datum *) values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not run a kept statement");
-	return SPI_processed;
-}
-
 /* Numbers are series-year-number; only an id has the length and the first dash of a UUID. */
 static bool
 is_uuid(Datum reference)
@@ -62,7 +44,7 @@ find_invoice(Datum reference, const Datum *tenant)
 	bool by_id = is_uuid(reference);
 	char *sql = psprintf(FIND_INVOICE, by_id ? "i.invoice_id = $1::uuid" : "i.number = $1",
 						 tenant ? " AND i.tenant_id = $2" : "");
-	uint64 found = run_kept(&plans[by_id][tenant != NULL], sql, tenant ? 2 : 1, types, values);
+	uint64 found = billing_spi_run_kept(&plans[by_id][tenant != NULL], sql, tenant ? 2 : 1, types, values);
 	InvoiceKey key;
 	bool isnull;
 
@@ -237,7 +219,7 @@ invoice_document(Datum tenant_id, Datum invoice_id, Datum invoice_date)
 	static const Oid types[] = {TEXTOID, UUIDOID, DATEOID};
 	Datum values[] = {tenant_id, invoice_id, invoice_date};
 
-	run_kept(&plan, SQL_INVOICING_INVOICE_DOCUMENT, lengthof(types), types, values);
+	billing_spi_run_kept(&plan, SQL_INVOICING_INVOICE_DOCUMENT, lengthof(types), types, values);
 	return billing_spi_text(0, 1);
 }
 

@@ -42,6 +42,22 @@ billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *value
 	return SPI_processed;
 }
 
+uint64
+billing_spi_run_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, const Datum *values)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);
+
+		if (fresh == NULL)
+			check_result(SPI_result, sql);
+		SPI_keepplan(fresh);
+		*plan = fresh;
+	}
+	check_result(SPI_execute_plan(*plan, (Datum *) values, NULL, false, 0), sql);
+	return SPI_processed;
+}
+
 void
 billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls,
 					DestReceiver *receiver)

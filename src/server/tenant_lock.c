@@ -54,35 +54,20 @@ require_order(const text *first, const text *last)
 	return order;
 }
 
-/* Runs a statement whose plan is kept, for a lock on one tenant costs little else. */
-static uint64
-run_kept(SPIPlanPtr *plan, const char *sql, Oid type, Datum value)
-{
-	if (*plan == NULL)
-	{
-		SPIPlanPtr fresh = SPI_prepare(sql, 1, &type);
-
-		if (fresh == NULL)
-			elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(fresh);
-		*plan = fresh;
-	}
-	if (SPI_execute_plan(*plan, &value, NULL, false, 0) < 0)
-		elog(ERROR, "could not run a kept statement");
-	return SPI_processed;
-}
-
 static void
 insert_and_delete(const char *tenants)
 {
 	static SPIPlanPtr insert_plan, delete_plan;
+	Datum range = CStringGetTextDatum(tenants);
+	Datum place;
 	bool isnull;
 
-	if (run_kept(&insert_plan, INSERT_LOCK, TEXTOID, CStringGetTextDatum(tenants)) != 1)
+	if (billing_spi_run_kept(&insert_plan, INSERT_LOCK, 1, (Oid[]){TEXTOID}, &range) != 1)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("a committed row of billing.tenant_locks keeps tenants from being locked"),
 				errhint("Nothing of billing commits one: DELETE FROM billing.tenant_locks."));
-	if (run_kept(&delete_plan, DELETE_LOCK, TIDOID, billing_spi_value(0, 1, &isnull)) != 1)
+	place = billing_spi_value(0, 1, &isnull);
+	if (billing_spi_run_kept(&delete_plan, DELETE_LOCK, 1, (Oid[]){TIDOID}, &place) != 1)
 		elog(ERROR, "a lock on tenants is gone");
 }
 
