@@ -46,6 +46,10 @@ extern DigestStatus digest_final(DigestContext *context, uint8_t out[DIGEST_SIZE
 /* NULL is allowed. */
 extern void digest_free(DigestContext *context);
 
+/* The hash of bytes that are in one place. Resets the context first. */
+extern DigestStatus digest_bytes(DigestContext *context, const void *bytes, size_t length,
+								 uint8_t out[DIGEST_SIZE]);
+
 /* In one call, with a context of its own. */
 extern DigestStatus digest_sha256(const void *bytes, size_t length, uint8_t out[DIGEST_SIZE]);
 

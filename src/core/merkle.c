@@ -40,22 +40,30 @@ status_from_digest(DigestStatus status)
 	return status == DIGEST_NO_MEMORY ? MERKLE_NO_MEMORY : MERKLE_FAILED;
 }
 
+/* Of a leaf that is longer than most. */
+static DigestStatus
+long_leaf_hash(DigestContext *context, const void *data, size_t length, uint8_t out[DIGEST_SIZE])
+{
+	static const uint8_t prefix[] = {LEAF_PREFIX};
+	DigestStatus status = digest_reset(context);
+
+	if (status == DIGEST_OK)
+		status = digest_update(context, prefix, sizeof(prefix));
+	if (status == DIGEST_OK)
+		status = digest_update(context, data, length);
+	return status == DIGEST_OK ? digest_final(context, out) : status;
+}
+
 MerkleStatus
 merkle_leaf_hash(DigestContext *context, const void *data, size_t length, uint8_t out[DIGEST_SIZE])
 {
 	uint8_t input[LEAF_IN_ONE_PIECE];
-	size_t taken = length < sizeof(input) ? length : sizeof(input) - 1;
-	DigestStatus status = digest_reset(context);
 
+	if (length >= sizeof(input))
+		return status_from_digest(long_leaf_hash(context, data, length, out));
 	input[0] = LEAF_PREFIX;
-	memcpy(input + 1, data, taken);
-	if (status == DIGEST_OK)
-		status = digest_update(context, input, taken + 1);
-	if (status == DIGEST_OK)
-		status = digest_update(context, (const uint8_t *) data + taken, length - taken);
-	if (status == DIGEST_OK)
-		status = digest_final(context, out);
-	return status_from_digest(status);
+	memcpy(input + 1, data, length);
+	return status_from_digest(digest_bytes(context, input, length + 1, out));
 }
 
 MerkleStatus
@@ -63,16 +71,11 @@ merkle_node_hash(DigestContext *context, const uint8_t left[DIGEST_SIZE], const 
 				 uint8_t out[DIGEST_SIZE])
 {
 	uint8_t input[1 + 2 * DIGEST_SIZE];
-	DigestStatus status = digest_reset(context);
 
 	input[0] = NODE_PREFIX;
 	memcpy(input + 1, left, DIGEST_SIZE);
 	memcpy(input + 1 + DIGEST_SIZE, right, DIGEST_SIZE);
-	if (status == DIGEST_OK)
-		status = digest_update(context, input, sizeof(input));
-	if (status == DIGEST_OK)
-		status = digest_final(context, out);
-	return status_from_digest(status);
+	return status_from_digest(digest_bytes(context, input, sizeof(input), out));
 }
 
 MerkleStatus

@@ -190,11 +190,8 @@ json_hash(Jsonb *document)
 	uint8_t hash[DIGEST_SIZE];
 	size_t length;
 	char *canonical = billing_canonical_json(document, &length);
-	DigestContext *context = billing_digest_context();
 
-	billing_check_digest(digest_reset(context));
-	billing_check_digest(digest_update(context, canonical, length));
-	billing_check_digest(digest_final(context, hash));
+	billing_check_digest(digest_bytes(billing_digest_context(), canonical, length, hash));
 	return billing_hash_bytea(hash);
 }
 

@@ -61,20 +61,23 @@ billing_check_merkle(MerkleStatus status)
 	ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL), errmsg("Merkle tree: %s", merkle_status_text(status)));
 }
 
+static pg_noinline void
+canon_enlarge(CanonBuffer *out, Size length)
+{
+	out->room = Max(2 * out->room, length);
+	out->data = repalloc(out->data, out->room);
+}
+
 /* Makes room for more bytes and returns where they go. */
 static inline uint8 *
 canon_extend(CanonBuffer *out, Size more)
 {
-	uint8 *end;
+	Size begin = out->length;
 
-	if (out->length + more > out->room)
-	{
-		out->room = Max(2 * out->room, out->length + more);
-		out->data = repalloc(out->data, out->room);
-	}
-	end = out->data + out->length;
-	out->length += more;
-	return end;
+	if (unlikely(begin + more > out->room))
+		canon_enlarge(out, begin + more);
+	out->length = begin + more;
+	return out->data + begin;
 }
 
 static inline void
@@ -106,26 +109,35 @@ put_integer(CanonBuffer *out, int number, LeafType type, int64 value)
 	put_column(out, number, type, &ordered, sizeof(ordered));
 }
 
+static pg_noinline void
+put_toasted(CanonBuffer *out, int number, LeafType type, Datum value)
+{
+	struct varlena *bytes = PG_DETOAST_DATUM_PACKED(value);
+
+	put_column(out, number, type, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+}
+
 static inline void
 put_varlena(CanonBuffer *out, int number, LeafType type, Datum value)
 {
 	struct varlena *bytes = (struct varlena *) DatumGetPointer(value);
 
-	if (VARATT_IS_COMPRESSED(bytes) || VARATT_IS_EXTERNAL(bytes))
-		bytes = PG_DETOAST_DATUM_PACKED(value);
-	put_column(out, number, type, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	if (unlikely(VARATT_IS_COMPRESSED(bytes) || VARATT_IS_EXTERNAL(bytes)))
+		put_toasted(out, number, type, value);
+	else
+		put_column(out, number, type, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 }
 
-static void
+static inline void
 put_day(CanonBuffer *out, int number, DateADT day)
 {
-	if (DATE_NOT_FINITE(day))
+	if (unlikely(DATE_NOT_FINITE(day)))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_PERIOD),
 				errmsg("an infinite day has no canonical form"));
 	put_integer(out, number, LEAF_INTEGER, (int64) day + EPOCH_DAYS);
 }
 
-static void
+static pg_noinline void
 put_json(CanonBuffer *out, int number, Jsonb *document)
 {
 	size_t length;
@@ -134,7 +146,7 @@ put_json(CanonBuffer *out, int number, Jsonb *document)
 	put_column(out, number, LEAF_JSON, canonical, length);
 }
 
-static void
+static pg_noinline void
 put_decimal(CanonBuffer *out, int number, Numeric value)
 {
 	char *decimal = canonical_decimal(value);
@@ -142,8 +154,9 @@ put_decimal(CanonBuffer *out, int number, Numeric value)
 	put_column(out, number, LEAF_DECIMAL, decimal, strlen(decimal));
 }
 
-void
-billing_canon_put(CanonBuffer *out, int number, Oid type, Datum value)
+/* Inline where a row's columns are put: to call it for each was a third of what the row took. */
+static pg_attribute_always_inline void
+canon_put(CanonBuffer *out, int number, Oid type, Datum value)
 {
 	switch (type)
 	{
@@ -173,6 +186,12 @@ billing_canon_put(CanonBuffer *out, int number, Oid type, Datum value)
 			ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 					errmsg("type %s has no canonical form", format_type_be(type)));
 	}
+}
+
+void
+billing_canon_put(CanonBuffer *out, int number, Oid type, Datum value)
+{
+	canon_put(out, number, type, value);
 }
 
 void
@@ -291,7 +310,7 @@ leaf_canon(FunctionCallInfo fcinfo)
 	billing_canon_begin(&out, VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind));
 	for (int i = 1; i < PG_NARGS(); i++)
 		if (!PG_ARGISNULL(i))
-			billing_canon_put(&out, i, types[i], PG_GETARG_DATUM(i));
+			canon_put(&out, i, types[i], PG_GETARG_DATUM(i));
 	SET_VARSIZE(out.data, out.length);
 	return (bytea *) out.data;
 }

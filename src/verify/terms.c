@@ -50,8 +50,7 @@ check_hash(const BundlePlan *plan, DigestContext *digest, Verdict *verdict)
 
 	if (json_canonical(plan->terms, &canonical, &length) != JSON_OK)
 		return verdict_machine(verdict, "no canonical form of the terms");
-	done = digest_reset(digest) == DIGEST_OK && digest_update(digest, canonical, length) == DIGEST_OK &&
-		   digest_final(digest, hash) == DIGEST_OK;
+	done = digest_bytes(digest, canonical, length, hash) == DIGEST_OK;
 	free(canonical);
 	if (!done)
 		return verdict_machine(verdict, "no SHA-256");

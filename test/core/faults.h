@@ -80,6 +80,7 @@ faulty_realloc(void *old, size_t size)
 #define EVP_MD_CTX_new() (call_fails() ? NULL : EVP_MD_CTX_new())
 #define EVP_DigestInit_ex2(state, type, parameters)                                                          \
 	(call_fails() ? 0 : EVP_DigestInit_ex2(state, type, parameters))
+#define EVP_MD_CTX_copy_ex(to, from) (call_fails() ? 0 : EVP_MD_CTX_copy_ex(to, from))
 #define EVP_DigestUpdate(state, bytes, length) (call_fails() ? 0 : EVP_DigestUpdate(state, bytes, length))
 #define EVP_DigestFinal_ex(state, out, length) (call_fails() ? 0 : EVP_DigestFinal_ex(state, out, length))
 #define EVP_PKEY_new_raw_private_key(type, engine, bytes, length)                                            \

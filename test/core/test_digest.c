@@ -36,7 +36,11 @@ test_sha256(void)
 
 		CHECK_INT(digest_sha256(hashes[i].text, length, hash), DIGEST_OK);
 		check_hash(hash, hashes[i].want);
-		/* In two pieces, after a hash that was begun and given up. */
+		/* At once and in two pieces, each after a hash that was begun and given up. */
+		CHECK_INT(digest_reset(context), DIGEST_OK);
+		CHECK_INT(digest_update(context, "left over", 9), DIGEST_OK);
+		CHECK_INT(digest_bytes(context, hashes[i].text, length, hash), DIGEST_OK);
+		check_hash(hash, hashes[i].want);
 		CHECK_INT(digest_reset(context), DIGEST_OK);
 		CHECK_INT(digest_update(context, "left over", 9), DIGEST_OK);
 		CHECK_INT(digest_reset(context), DIGEST_OK);

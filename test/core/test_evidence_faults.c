@@ -11,6 +11,7 @@
 #define digest_update_part faulty_digest_update_part
 #define digest_final faulty_digest_final
 #define digest_free faulty_digest_free
+#define digest_bytes faulty_digest_bytes
 #define digest_sha256 faulty_digest_sha256
 #define digest_parts faulty_digest_parts
 #define merkle_empty_root faulty_merkle_empty_root
