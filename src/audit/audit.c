@@ -117,16 +117,7 @@ write_row(const AuditActor *actor, const AuditRow *row)
 	for (int i = 0; i < lengthof(values); i++)
 		nulls[i] = values[i] == (Datum) 0 ? 'n' : ' ';
 	SPI_connect();
-	if (plan == NULL)
-	{
-		SPIPlanPtr made = SPI_prepare(INSERT_ROW, lengthof(types), types);
-
-		if (made == NULL || SPI_keepplan(made) != 0)
-			elog(ERROR, "cannot prepare the audit statement: %s", SPI_result_code_string(SPI_result));
-		plan = made;
-	}
-	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "cannot write the audit log");
+	billing_spi_run_kept(&plan, INSERT_ROW, lengthof(types), types, values, nulls);
 	SPI_finish();
 }
 

@@ -36,6 +36,17 @@ typedef struct EvidenceKind
 /* Ends with a kind without name. */
 extern const EvidenceKind evidence_kinds[];
 
+/* Plans of statements about a few rows of a kind, kept for the life of the backend. */
+typedef struct EvidencePlans
+{
+	SPIPlanPtr row;		  /* by its key */
+	SPIPlanPtr rows_from; /* from a position on */
+	SPIPlanPtr block;	  /* the block of a position */
+	SPIPlanPtr waiting;	  /* those of some ids that wrote any */
+} EvidencePlans;
+
+extern EvidencePlans *evidence_kind_plans(const EvidenceKind *kind);
+
 /* Raises MB400 for a kind that the log has not. */
 extern const EvidenceKind *evidence_kind(const char *name);
 
@@ -92,10 +103,19 @@ typedef struct EvidenceVisitor
 	void *state;
 } EvidenceVisitor;
 
-/* The window of a stored seal; or with 0 of the next one, up to *snapshot. Needs SPI. */
-extern EvidenceWindow evidence_window(int64 seal_no, const Datum *snapshot);
+/* The window of a stored seal, or of several from one to another: windows next to each other are one. Needs SPI. */
+extern EvidenceWindow evidence_window(int64 first_seal, int64 last_seal);
 
-/* Visits the rows of a kind in a window, from a position on unless NULL. False when the visitor ended it. Needs SPI. */
+/* The window of the next seal, up to a snapshot. Needs SPI. */
+extern EvidenceWindow evidence_next_window(Datum snapshot);
+
+/* Before all rows. */
+extern EvidencePosition evidence_begin(void);
+
+/*
+ * Visits the rows of a kind in a window: all of them, or from a position on a few, for which no plan is made each time. False
+ * when the visitor ended it. Needs SPI.
+ */
 extern bool evidence_walk(const EvidenceWindow *window, const EvidenceKind *kind,
 						  const EvidencePosition *position, const EvidenceVisitor *visitor);
 
@@ -186,6 +206,15 @@ extern void evidence_sign(int64 seal_no, const char *origin, const char *body);
 
 /* NULL when a stored note is what it should be, or what is wrong with it. Needs SPI. */
 extern const char *evidence_note_problem(const char *note, const char *vkey, const char *body);
+
+/* ---- block.c ---- */
+
+/*
+ * Computes the leaves of a block again, as far as they are in a tree of `size` leaves whose last seal is `last_seal`, and
+ * returns their number. That of a row that is no longer there is 32 zero bytes. Needs SPI.
+ */
+extern int evidence_block_leaves(uint64 number, int64 last_seal, uint64 size,
+								 uint8_t leaves[MERKLE_BLOCK_LEAVES][DIGEST_SIZE]);
 
 /* ---- prove.c ---- */
 

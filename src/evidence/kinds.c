@@ -77,6 +77,14 @@ evidence_kind(const char *name)
 	return NULL;
 }
 
+EvidencePlans *
+evidence_kind_plans(const EvidenceKind *kind)
+{
+	static EvidencePlans plans[lengthof(evidence_kinds)];
+
+	return &plans[kind - evidence_kinds];
+}
+
 const char *
 evidence_kind_table(const EvidenceKind *kind)
 {

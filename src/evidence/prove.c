@@ -46,14 +46,6 @@ struct EvidenceTree
 	LoadedSpan spans[MERKLE_SPANS_MAX];
 };
 
-/* The row with which a block begins. */
-typedef struct Place
-{
-	int64 seal_no;
-	const EvidenceKind *kind;
-	EvidencePosition position;
-} Place;
-
 static bool
 stored_hash(void *context, unsigned level, uint64_t index, uint8_t out[DIGEST_SIZE])
 {
@@ -97,13 +89,15 @@ EvidenceTree *
 evidence_tree_open(int64 seal_no)
 {
 	static const Oid types[] = {INT8OID};
+	static SPIPlanPtr plan;
 	Datum value = Int64GetDatum(seal_no);
 	EvidenceTree *tree = palloc0(sizeof(EvidenceTree));
 	bool isnull;
 
-	if (billing_spi_run("SELECT c.seal_no, c.frontier, n.note FROM billing.checkpoints c"
-						"  LEFT JOIN billing.checkpoint_notes n USING (seal_no) WHERE c.seal_no = $1",
-						1, types, &value, NULL) == 0)
+	if (billing_spi_run_kept(&plan,
+							 "SELECT c.seal_no, c.frontier, n.note FROM billing.checkpoints c"
+							 "  LEFT JOIN billing.checkpoint_notes n USING (seal_no) WHERE c.seal_no = $1",
+							 1, types, &value, NULL) == 0)
 		ereport(
 			ERROR, errcode(ERRCODE_BILLING_NOT_SEALED), errmsg("there is no signed checkpoint yet"),
 			errhint("SELECT * FROM billing.seal() makes one, signed when billing.signing_key_file is set."));
@@ -121,80 +115,29 @@ evidence_tree_size(const EvidenceTree *tree)
 	return tree->frontier.size;
 }
 
-static bool
-collect_leaf(void *state, const EvidenceRow *row)
-{
-	EvidenceTree *tree = state;
-
-	billing_check_merkle(merkle_leaf_hash(billing_digest_context(), VARDATA_ANY(row->canon),
-										  VARSIZE_ANY_EXHDR(row->canon), tree->leaves[tree->leaf_count++]));
-	return tree->leaf_count < MERKLE_BLOCK_LEAVES &&
-		   (tree->block << MERKLE_BLOCK_LEVEL) + tree->leaf_count < tree->frontier.size;
-}
-
-/* Where a block begins. */
-static Place
-block_place(uint64 block)
-{
-	static const Oid types[] = {INT8OID};
-	Datum value = Int64GetDatum((int64) block);
-	Place place;
-	bool isnull;
-
-	if (billing_spi_run(
-			"SELECT seal_no, kind, first_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1,
-			types, &value, NULL) == 0)
-		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
-				errmsg("block " UINT64_FORMAT " of the log is missing", block),
-				errhint("SELECT * FROM billing.verify_log() tells what else does not hold."));
-	place.seal_no = DatumGetInt64(billing_spi_value(0, 1, &isnull));
-	place.kind = evidence_kind(billing_spi_text(0, 2));
-	place.position.log_xid =
-		U64FromFullTransactionId(DatumGetFullTransactionId(billing_spi_value(0, 3, &isnull)));
-	place.position.key = datumCopy(billing_spi_value(0, 4, &isnull), false, -1);
-	return place;
-}
-
-/* Computes the leaves of a block again, up to the tree's end. */
 static void
 load_block(EvidenceTree *tree, uint64 block)
 {
-	EvidenceVisitor visitor = {collect_leaf, NULL, tree};
-	Place place;
-	const EvidencePosition *position = &place.position;
-	const EvidenceKind *kind;
-
 	if (tree->leaf_count > 0 && tree->block == block)
 		return;
-	place = block_place(block);
-	kind = place.kind;
-	tree->block = block;
 	tree->leaf_count = 0;
-	for (int64 seal_no = place.seal_no; seal_no <= tree->seal_no; seal_no++)
-	{
-		EvidenceWindow window = evidence_window(seal_no, NULL);
-
-		for (; kind->name != NULL; kind++)
-		{
-			if (!evidence_walk(&window, kind, position, &visitor))
-				return;
-			position = NULL;
-		}
-		kind = evidence_kinds;
-	}
+	tree->leaf_count = evidence_block_leaves(block, tree->seal_no, tree->frontier.size, tree->leaves);
+	tree->block = block;
 }
 
 static void
 load_span(EvidenceTree *tree, MerkleSpan span)
 {
 	static const Oid types[] = {INT4OID, INT8OID, INT8OID};
+	static SPIPlanPtr plan;
 	Datum values[] = {Int32GetDatum((int32) span.level), Int64GetDatum((int64) span.first),
 					  Int64GetDatum((int64) (span.first + span.count))};
 	LoadedSpan *loaded = &tree->spans[tree->span_count];
 	uint64 found =
-		billing_spi_run("SELECT hash FROM billing.log_hashes WHERE level = $1 AND node >= $2 AND node < $3"
-						" ORDER BY node",
-						lengthof(types), types, values, NULL);
+		billing_spi_run_kept(&plan,
+							 "SELECT hash FROM billing.log_hashes WHERE level = $1 AND node >= $2 AND node < $3"
+							 " ORDER BY node",
+							 lengthof(types), types, values, NULL);
 
 	loaded->span = span;
 	loaded->span.count = found;
@@ -260,8 +203,8 @@ static bool
 read_row(const EvidenceKind *kind, Datum key, uint64 *log_xid, bytea **canon)
 {
 	static const Oid types[] = {TEXTARRAYOID};
-	char *sql = psprintf("%s WHERE (%s) = (%s)", kind->rows, evidence_key_list(kind, "t"),
-						 evidence_key_values(kind, "$1"));
+	SPIPlanPtr *plan = &evidence_kind_plans(kind)->row;
+	char *sql = NULL;
 	bool isnull;
 	Datum value;
 
@@ -270,7 +213,10 @@ read_row(const EvidenceKind *kind, Datum key, uint64 *log_xid, bytea **canon)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
 				errmsg("the key of a row of kind \"%s\" has %d parts", kind->name, kind->key_count),
 				errhint("Its parts are %s.", evidence_key_list(kind, "billing")));
-	if (billing_spi_run(sql, 1, types, &key, NULL) == 0)
+	if (*plan == NULL)
+		sql = psprintf("%s WHERE (%s) = (%s)", kind->rows, evidence_key_list(kind, "t"),
+					   evidence_key_values(kind, "$1"));
+	if (billing_spi_run_kept(plan, sql, 1, types, &key, NULL) == 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_UNKNOWN_ROW),
 				errmsg("there is no row of kind \"%s\" with key %s", kind->name,
 					   OidOutputFunctionCall(F_ARRAY_OUT, key)));
@@ -296,41 +242,57 @@ static int64
 find_seal(const EvidenceTree *tree, uint64 log_xid)
 {
 	static const Oid types[] = {XID8OID, INT8OID};
+	static SPIPlanPtr plan;
 	Datum values[] = {FullTransactionIdGetDatum(FullTransactionIdFromU64(log_xid)),
 					  Int64GetDatum(tree->seal_no)};
 	bool isnull;
 
-	if (billing_spi_run(SQL_EVIDENCE_FIND_SEAL, lengthof(types), types, values, NULL) != 1)
+	if (billing_spi_run_kept(&plan, SQL_EVIDENCE_FIND_SEAL, lengthof(types), types, values, NULL) != 1)
 		return 0;
 	return DatumGetBool(billing_spi_value(0, 2, &isnull)) ? DatumGetInt64(billing_spi_value(0, 1, &isnull))
 														  : 0;
+}
+
+/* The last of some blocks of a kind that begins at or before a row; UINT64_MAX when none does. */
+static uint64
+last_block_before(const EvidenceKind *kind, Datum first, Datum last, uint64 log_xid, Datum key)
+{
+	static const Oid types[] = {INT8OID, INT8OID, XID8OID, TEXTARRAYOID};
+	Datum values[] = {first, last, FullTransactionIdGetDatum(FullTransactionIdFromU64(log_xid)), key};
+	SPIPlanPtr *plan = &evidence_kind_plans(kind)->block;
+	char *sql = NULL;
+	bool isnull;
+
+	if (*plan == NULL)
+	{
+		sql = billing_sql_fill(SQL_EVIDENCE_FIND_BLOCK, "@first_key@", evidence_key_values(kind, "b.first_key"));
+		sql = billing_sql_fill(sql, "@key@", evidence_key_values(kind, "$4"));
+	}
+	if (billing_spi_run_kept(plan, sql, lengthof(types), types, values, NULL) == 0)
+		return UINT64_MAX;
+	return (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
 }
 
 /* The block of a row: the last that begins at or before it in its segment, or the one in which the segment begins. */
 static uint64
 find_block(const EvidenceKind *kind, int64 seal_no, uint64 log_xid, Datum key)
 {
-	static const Oid segment_types[] = {INT8OID, TEXTOID};
-	static const Oid types[] = {INT8OID, INT8OID, XID8OID, TEXTARRAYOID};
-	Datum segment[] = {Int64GetDatum(seal_no), CStringGetTextDatum(kind->name)};
-	Datum values[] = {0, 0, FullTransactionIdGetDatum(FullTransactionIdFromU64(log_xid)), key};
-	uint64 first;
+	static const Oid types[] = {INT8OID, TEXTOID};
+	static SPIPlanPtr plan;
+	Datum values[] = {Int64GetDatum(seal_no), CStringGetTextDatum(kind->name)};
+	uint64 begins_in;
+	uint64 block;
 	bool isnull;
-	char *sql;
 
-	if (billing_spi_run("SELECT first_leaf, (first_leaf + 255) / 256, (first_leaf + leaves - 1) / 256"
-						"  FROM billing.log_segments WHERE seal_no = $1 AND kind = $2",
-						lengthof(segment_types), segment_types, segment, NULL) == 0)
+	if (billing_spi_run_kept(&plan,
+							 "SELECT first_leaf / 256, (first_leaf + 255) / 256, (first_leaf + leaves - 1) / 256"
+							 "  FROM billing.log_segments WHERE seal_no = $1 AND kind = $2",
+							 lengthof(types), types, values, NULL) == 0)
 		return UINT64_MAX;
-	first = (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
-	values[0] = billing_spi_value(0, 2, &isnull);
-	values[1] = billing_spi_value(0, 3, &isnull);
-	sql = billing_sql_fill(SQL_EVIDENCE_FIND_BLOCK, "@first_key@", evidence_key_values(kind, "b.first_key"));
-	sql = billing_sql_fill(sql, "@key@", evidence_key_values(kind, "$4"));
-	if (DatumGetInt64(values[0]) > DatumGetInt64(values[1]) ||
-		billing_spi_run(sql, lengthof(types), types, values, NULL) == 0)
-		return first >> MERKLE_BLOCK_LEVEL;
-	return (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
+	begins_in = (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
+	block = last_block_before(kind, billing_spi_value(0, 2, &isnull), billing_spi_value(0, 3, &isnull), log_xid,
+							  key);
+	return block == UINT64_MAX ? begins_in : block;
 }
 
 /* The place of a leaf in the block that is loaded; false when it is not there. */
@@ -377,9 +339,11 @@ evidence_find(EvidenceTree *tree, const EvidenceKind *kind, Datum key, bytea **c
 static int64
 newest_signed(void)
 {
+	static SPIPlanPtr plan;
 	bool isnull;
 
-	billing_spi_exec("SELECT coalesce(max(seal_no), 0) FROM billing.checkpoint_notes");
+	billing_spi_run_kept(&plan, "SELECT coalesce(max(seal_no), 0) FROM billing.checkpoint_notes", 0, NULL, NULL,
+						 NULL);
 	return DatumGetInt64(billing_spi_value(0, 1, &isnull));
 }
 

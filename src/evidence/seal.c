@@ -188,7 +188,7 @@ log_seal(bool heartbeat)
 	billing_lock_stage("seal");
 	ForceSyncCommit();
 	snapshot = next_edge(&incarnation);
-	seal.window = evidence_window(0, &snapshot);
+	seal.window = evidence_next_window(snapshot);
 	FAULT_POINT("the log is sealed");
 	seal.log = evidence_log_create(&seal.window.frontier);
 	append_rows(&seal);

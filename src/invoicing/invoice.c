@@ -44,7 +44,7 @@ find_invoice(Datum reference, const Datum *tenant)
 	bool by_id = is_uuid(reference);
 	char *sql = psprintf(FIND_INVOICE, by_id ? "i.invoice_id = $1::uuid" : "i.number = $1",
 						 tenant ? " AND i.tenant_id = $2" : "");
-	uint64 found = billing_spi_run_kept(&plans[by_id][tenant != NULL], sql, tenant ? 2 : 1, types, values);
+	uint64 found = billing_spi_run_kept(&plans[by_id][tenant != NULL], sql, tenant ? 2 : 1, types, values, NULL);
 	InvoiceKey key;
 	bool isnull;
 
@@ -219,7 +219,7 @@ invoice_document(Datum tenant_id, Datum invoice_id, Datum invoice_date)
 	static const Oid types[] = {TEXTOID, UUIDOID, DATEOID};
 	Datum values[] = {tenant_id, invoice_id, invoice_date};
 
-	billing_spi_run_kept(&plan, SQL_INVOICING_INVOICE_DOCUMENT, lengthof(types), types, values);
+	billing_spi_run_kept(&plan, SQL_INVOICING_INVOICE_DOCUMENT, lengthof(types), types, values, NULL);
 	return billing_spi_text(0, 1);
 }
 

@@ -90,18 +90,7 @@ post_by_statement(const Datum *arguments, const char *argument_nulls, Datum entr
 	values[ARG_COUNT] = entry_id;
 	nulls[ARG_COUNT] = ' ';
 	billing_spi_connect();
-	if (plan == NULL)
-	{
-		SPIPlanPtr fresh = SPI_prepare(SQL_LEDGER_POST_ENTRY, ARG_COUNT + 1, (Oid *) post_types);
-
-		if (fresh == NULL)
-			elog(ERROR, "could not prepare posting: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(fresh);
-		plan = fresh;
-	}
-	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not post the entry");
-	if (SPI_processed == 0)
+	if (billing_spi_run_kept(&plan, SQL_LEDGER_POST_ENTRY, ARG_COUNT + 1, post_types, values, nulls) == 0)
 		report_refused_entry(values);
 	billing_spi_finish();
 }

@@ -118,34 +118,17 @@ enum OneParameter
 static SPIPlanPtr record_plan = NULL;
 static SPIPlanPtr known_plan = NULL;
 
-static SPIPlanPtr
-plan_for_one(const char *statement)
+/* Runs a statement about one event, and returns the number of rows. */
+static uint64
+run_for_one(SPIPlanPtr *plan, const char *statement, const Datum *values, const char *nulls)
 {
+	const char *sql = *plan == NULL ? psprintf("%s%s", SQL_METERING_EVENTS_ONE, statement) : NULL;
 	Oid types[ONE_PARAMETERS];
-	SPIPlanPtr plan;
 
 	memcpy(types, usage_types, sizeof(usage_types));
 	types[ONE_GIVEN_AT] = TIMESTAMPTZOID;
 	types[ONE_DAY] = DATEOID;
-	plan = SPI_prepare_cursor(psprintf("%s%s", SQL_METERING_EVENTS_ONE, statement), ONE_PARAMETERS, types,
-							  CURSOR_OPT_GENERIC_PLAN);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
-		elog(ERROR, "cannot prepare a statement about usage: %s", SPI_result_code_string(SPI_result));
-	return plan;
-}
-
-/* Runs a statement about one event, and returns the number of rows. */
-static uint64
-run_for_one(SPIPlanPtr *plan, const char *statement, Datum *values, const char *nulls)
-{
-	int result;
-
-	if (*plan == NULL)
-		*plan = plan_for_one(statement);
-	result = SPI_execute_plan(*plan, values, nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "a statement about usage failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
+	return billing_spi_run_kept(plan, sql, ONE_PARAMETERS, types, values, nulls);
 }
 
 /* Fills in what was not given, as events_array.sql does for many. */

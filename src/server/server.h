@@ -45,11 +45,15 @@ extern uint64 billing_spi_run(const char *sql, int nargs, const Oid *types, cons
 							  const char *nulls);
 
 /*
- * The same without nulls, by a plan for any values, kept in *plan for the life of the backend: for what is called for one
- * thing at a time, where planning over every month would take longer than the rest.
+ * The same by a plan for any values, kept in *plan for the life of the backend: for what is called for one thing at a
+ * time, where planning over every month would take longer than the rest. `sql` is not looked at once *plan is set.
  */
 extern uint64 billing_spi_run_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
-								   const Datum *values);
+								   const Datum *values, const char *nulls);
+
+/* A cursor over the rows of a query by such a plan, one that gives the first rows soon. */
+extern Portal billing_spi_open_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types,
+									const Datum *values);
 
 /* Hands each row of a query to `receiver`, which may end it by returning false. */
 extern void billing_spi_receive(const char *sql, int nargs, const Oid *types, const Datum *values,

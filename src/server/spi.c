@@ -32,7 +32,7 @@ check_result(int result, const char *sql)
 	if (result < 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("statement failed with %s", SPI_result_code_string(result)),
-				errdetail("Statement: %s", sql));
+				sql != NULL ? errdetail("Statement: %s", sql) : 0);
 }
 
 uint64
@@ -42,20 +42,35 @@ billing_spi_run(const char *sql, int nargs, const Oid *types, const Datum *value
 	return SPI_processed;
 }
 
-uint64
-billing_spi_run_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, const Datum *values)
+/* Makes the plan that is to be kept in *plan, unless it is there. */
+static void
+keep_plan(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, int options)
 {
-	if (*plan == NULL)
-	{
-		SPIPlanPtr fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN);
+	SPIPlanPtr fresh;
 
-		if (fresh == NULL)
-			check_result(SPI_result, sql);
-		SPI_keepplan(fresh);
-		*plan = fresh;
-	}
-	check_result(SPI_execute_plan(*plan, (Datum *) values, NULL, false, 0), sql);
+	if (*plan != NULL)
+		return;
+	fresh = SPI_prepare_cursor(sql, nargs, (Oid *) types, CURSOR_OPT_GENERIC_PLAN | options);
+	if (fresh == NULL)
+		check_result(SPI_result, sql);
+	SPI_keepplan(fresh);
+	*plan = fresh;
+}
+
+uint64
+billing_spi_run_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, const Datum *values,
+					 const char *nulls)
+{
+	keep_plan(plan, sql, nargs, types, 0);
+	check_result(SPI_execute_plan(*plan, (Datum *) values, nulls, false, 0), sql);
 	return SPI_processed;
+}
+
+Portal
+billing_spi_open_kept(SPIPlanPtr *plan, const char *sql, int nargs, const Oid *types, const Datum *values)
+{
+	keep_plan(plan, sql, nargs, types, CURSOR_OPT_FAST_PLAN | CURSOR_OPT_NO_SCROLL);
+	return SPI_cursor_open(NULL, *plan, (Datum *) values, NULL, false);
 }
 
 void

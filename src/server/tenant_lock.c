@@ -62,12 +62,12 @@ insert_and_delete(const char *tenants)
 	Datum place;
 	bool isnull;
 
-	if (billing_spi_run_kept(&insert_plan, INSERT_LOCK, 1, (Oid[]){TEXTOID}, &range) != 1)
+	if (billing_spi_run_kept(&insert_plan, INSERT_LOCK, 1, (Oid[]){TEXTOID}, &range, NULL) != 1)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("a committed row of billing.tenant_locks keeps tenants from being locked"),
 				errhint("Nothing of billing commits one: DELETE FROM billing.tenant_locks."));
 	place = billing_spi_value(0, 1, &isnull);
-	if (billing_spi_run_kept(&delete_plan, DELETE_LOCK, 1, (Oid[]){TIDOID}, &place) != 1)
+	if (billing_spi_run_kept(&delete_plan, DELETE_LOCK, 1, (Oid[]){TIDOID}, &place, NULL) != 1)
 		elog(ERROR, "a lock on tenants is gone");
 }
 

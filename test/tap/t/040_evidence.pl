@@ -235,6 +235,12 @@ note("$rows entries in $seals seals");
 is($leaves, $rows, 'as many leaves as entries: none missed, none twice');
 is($node->safe_psql('postgres', 'SELECT * FROM billing.verify_log()'), '', 'every seal holds, recomputed');
 
+# Blocks of many small segments, and of rows that were running when the seal before was made: each proof leads to the signed root.
+is($node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE billing.prove_inclusion('ledger_entry', posted_on::text, tenant_id, entry_id::text) IS NULL)
+	FROM (SELECT * FROM billing.ledger_entries ORDER BY entry_id LIMIT 2000) AS e}), '0', 'entries anywhere in it are proved');
+is($node->safe_psql('postgres', q{SELECT count(billing.prove_inclusion('checkpoint', seal_no::text)) - max(seal_no)
+	FROM billing.checkpoints WHERE seal_no < (SELECT max(seal_no) FROM billing.checkpoints)}), '0', 'and every checkpoint but the last');
+
 # Dumped and restored into a cluster whose transaction ids are lower: another origin, one log.
 my $restored = PostgreSQL::Test::Cluster->new('restored');
 $restored->init;
