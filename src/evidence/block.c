@@ -52,9 +52,9 @@ block_place(uint64 number)
 	Place place;
 	bool isnull;
 
-	if (billing_spi_run_kept(&plan,
-							 "SELECT seal_no, first_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1,
-							 types, &value, NULL) == 0)
+	if (billing_spi_run_kept(
+			&plan, "SELECT seal_no, first_xid, first_key FROM billing.log_blocks WHERE block_no = $1", 1,
+			types, &value, NULL) == 0)
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
 				errmsg("block " UINT64_FORMAT " of the log is missing", number),
 				errhint("SELECT * FROM billing.verify_log() tells what else does not hold."));
@@ -71,12 +71,14 @@ read_segments(Block *block, int64 first_seal, int64 last_seal)
 {
 	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID};
 	static SPIPlanPtr plan;
-	Datum values[] = {Int64GetDatum(first_seal), Int64GetDatum(Min(last_seal, first_seal + MERKLE_BLOCK_LEAVES)),
+	Datum values[] = {Int64GetDatum(first_seal),
+					  Int64GetDatum(Min(last_seal, first_seal + MERKLE_BLOCK_LEAVES)),
 					  Int64GetDatum((int64) block->first_leaf), Int64GetDatum((int64) block->end)};
 
 	block->count = (int) billing_spi_run_kept(
 		&plan,
-		"SELECT seal_no, kind, greatest(first_leaf, $3), least(first_leaf + leaves, $4) FROM billing.log_segments"
+		"SELECT seal_no, kind, greatest(first_leaf, $3), least(first_leaf + leaves, $4) FROM "
+		"billing.log_segments"
 		" WHERE seal_no BETWEEN $1 AND $2 AND first_leaf < $4 AND first_leaf + leaves > $3"
 		" ORDER BY first_leaf LIMIT 256",
 		lengthof(types), types, values, NULL);
@@ -84,10 +86,10 @@ read_segments(Block *block, int64 first_seal, int64 last_seal)
 	{
 		bool isnull;
 
-		block->segments[i] = (Segment){DatumGetInt64(billing_spi_value(i, 1, &isnull)),
-									   evidence_kind(billing_spi_text(i, 2)),
-									   (uint64) DatumGetInt64(billing_spi_value(i, 3, &isnull)),
-									   (uint64) DatumGetInt64(billing_spi_value(i, 4, &isnull))};
+		block->segments[i] =
+			(Segment){DatumGetInt64(billing_spi_value(i, 1, &isnull)), evidence_kind(billing_spi_text(i, 2)),
+					  (uint64) DatumGetInt64(billing_spi_value(i, 3, &isnull)),
+					  (uint64) DatumGetInt64(billing_spi_value(i, 4, &isnull))};
 	}
 }
 
@@ -134,10 +136,9 @@ read_snapshots(Block *block, int64 first_seal, int64 last_seal)
 	static const Oid types[] = {INT8OID, INT8OID};
 	static SPIPlanPtr plan;
 	Datum values[] = {Int64GetDatum(first_seal), Int64GetDatum(last_seal)};
-	uint64 count =
-		billing_spi_run_kept(&plan,
-							 "SELECT snapshot FROM billing.checkpoints WHERE seal_no BETWEEN $1 AND $2 ORDER BY seal_no",
-							 lengthof(types), types, values, NULL);
+	uint64 count = billing_spi_run_kept(
+		&plan, "SELECT snapshot FROM billing.checkpoints WHERE seal_no BETWEEN $1 AND $2 ORDER BY seal_no",
+		lengthof(types), types, values, NULL);
 
 	if (count != (uint64) (last_seal - first_seal + 1))
 		ereport(ERROR, errcode(ERRCODE_BILLING_INTERNAL),
@@ -213,7 +214,8 @@ evidence_block_leaves(uint64 number, int64 last_seal, uint64 size,
 					  uint8_t leaves[MERKLE_BLOCK_LEAVES][DIGEST_SIZE])
 {
 	uint64 first_leaf = number << MERKLE_BLOCK_LEVEL;
-	Block block = {.first_leaf = first_leaf, .end = Min(first_leaf + MERKLE_BLOCK_LEAVES, size), .leaves = leaves};
+	Block block = {
+		.first_leaf = first_leaf, .end = Min(first_leaf + MERKLE_BLOCK_LEAVES, size), .leaves = leaves};
 	Place place = block_place(number);
 	EvidencePosition begin = evidence_begin();
 

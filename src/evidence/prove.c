@@ -133,11 +133,11 @@ load_span(EvidenceTree *tree, MerkleSpan span)
 	Datum values[] = {Int32GetDatum((int32) span.level), Int64GetDatum((int64) span.first),
 					  Int64GetDatum((int64) (span.first + span.count))};
 	LoadedSpan *loaded = &tree->spans[tree->span_count];
-	uint64 found =
-		billing_spi_run_kept(&plan,
-							 "SELECT hash FROM billing.log_hashes WHERE level = $1 AND node >= $2 AND node < $3"
-							 " ORDER BY node",
-							 lengthof(types), types, values, NULL);
+	uint64 found = billing_spi_run_kept(
+		&plan,
+		"SELECT hash FROM billing.log_hashes WHERE level = $1 AND node >= $2 AND node < $3"
+		" ORDER BY node",
+		lengthof(types), types, values, NULL);
 
 	loaded->span = span;
 	loaded->span.count = found;
@@ -265,7 +265,8 @@ last_block_before(const EvidenceKind *kind, Datum first, Datum last, uint64 log_
 
 	if (*plan == NULL)
 	{
-		sql = billing_sql_fill(SQL_EVIDENCE_FIND_BLOCK, "@first_key@", evidence_key_values(kind, "b.first_key"));
+		sql = billing_sql_fill(SQL_EVIDENCE_FIND_BLOCK, "@first_key@",
+							   evidence_key_values(kind, "b.first_key"));
 		sql = billing_sql_fill(sql, "@key@", evidence_key_values(kind, "$4"));
 	}
 	if (billing_spi_run_kept(plan, sql, lengthof(types), types, values, NULL) == 0)
@@ -284,14 +285,15 @@ find_block(const EvidenceKind *kind, int64 seal_no, uint64 log_xid, Datum key)
 	uint64 block;
 	bool isnull;
 
-	if (billing_spi_run_kept(&plan,
-							 "SELECT first_leaf / 256, (first_leaf + 255) / 256, (first_leaf + leaves - 1) / 256"
-							 "  FROM billing.log_segments WHERE seal_no = $1 AND kind = $2",
-							 lengthof(types), types, values, NULL) == 0)
+	if (billing_spi_run_kept(
+			&plan,
+			"SELECT first_leaf / 256, (first_leaf + 255) / 256, (first_leaf + leaves - 1) / 256"
+			"  FROM billing.log_segments WHERE seal_no = $1 AND kind = $2",
+			lengthof(types), types, values, NULL) == 0)
 		return UINT64_MAX;
 	begins_in = (uint64) DatumGetInt64(billing_spi_value(0, 1, &isnull));
-	block = last_block_before(kind, billing_spi_value(0, 2, &isnull), billing_spi_value(0, 3, &isnull), log_xid,
-							  key);
+	block = last_block_before(kind, billing_spi_value(0, 2, &isnull), billing_spi_value(0, 3, &isnull),
+							  log_xid, key);
 	return block == UINT64_MAX ? begins_in : block;
 }
 
@@ -342,8 +344,8 @@ newest_signed(void)
 	static SPIPlanPtr plan;
 	bool isnull;
 
-	billing_spi_run_kept(&plan, "SELECT coalesce(max(seal_no), 0) FROM billing.checkpoint_notes", 0, NULL, NULL,
-						 NULL);
+	billing_spi_run_kept(&plan, "SELECT coalesce(max(seal_no), 0) FROM billing.checkpoint_notes", 0, NULL,
+						 NULL, NULL);
 	return DatumGetInt64(billing_spi_value(0, 1, &isnull));
 }
 

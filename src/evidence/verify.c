@@ -108,7 +108,8 @@ verify_segment(Verification *verification, const EvidenceKind *kind, uint64 firs
 	bool isnull;
 
 	if (billing_spi_run_kept(
-			&plan, "SELECT first_leaf, leaves FROM ONLY billing.log_segments WHERE seal_no = $1 AND kind = $2",
+			&plan,
+			"SELECT first_leaf, leaves FROM ONLY billing.log_segments WHERE seal_no = $1 AND kind = $2",
 			lengthof(types), types, values, NULL) == 1)
 	{
 		stored_first = DatumGetInt64(billing_spi_value(0, 1, &isnull));

@@ -135,7 +135,8 @@ static Portal
 open_rows(const EvidenceKind *kind, const Datum *values)
 {
 	static const Oid types[] = {XID8OID, XID8OID, PG_SNAPSHOTOID};
-	char *sql = psprintf("%s" ROWS_CONDITION " ORDER BY t.log_xid, %s", kind->rows, evidence_key_list(kind, "t"));
+	char *sql =
+		psprintf("%s" ROWS_CONDITION " ORDER BY t.log_xid, %s", kind->rows, evidence_key_list(kind, "t"));
 
 	return SPI_cursor_open_with_args(NULL, sql, lengthof(types), (Oid *) types, (Datum *) values, NULL, false,
 									 CURSOR_OPT_NO_SCROLL);
@@ -153,8 +154,8 @@ open_rows_from(const EvidenceKind *kind, const Datum *values)
 	{
 		char *keys = evidence_key_list(kind, "t");
 
-		sql = psprintf("%s" ROWS_CONDITION " AND (t.log_xid, %s) >= ($4, %s) ORDER BY t.log_xid, %s", kind->rows,
-					   keys, evidence_key_values(kind, "$5"), keys);
+		sql = psprintf("%s" ROWS_CONDITION " AND (t.log_xid, %s) >= ($4, %s) ORDER BY t.log_xid, %s",
+					   kind->rows, keys, evidence_key_values(kind, "$5"), keys);
 	}
 	return billing_spi_open_kept(plan, sql, lengthof(types), types, values);
 }
@@ -174,7 +175,8 @@ walk_range(RowReceiver *receiver, const EvidenceWindow *window, EvidenceRange ra
 		values[3] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position->log_xid));
 		values[4] = position->key;
 	}
-	portal = position != NULL ? open_rows_from(receiver->row.kind, values) : open_rows(receiver->row.kind, values);
+	portal =
+		position != NULL ? open_rows_from(receiver->row.kind, values) : open_rows(receiver->row.kind, values);
 	do
 	{
 		fetched = PortalRunFetch(portal, FETCH_FORWARD, ROWS_PER_PAUSE, &receiver->receiver);
@@ -199,9 +201,10 @@ waiting_with_rows(const EvidenceWindow *window, const EvidenceKind *kind, int *c
 		return NULL;
 	/* Ordered and limited, for the index: EXISTS read the whole table where transactions were few and large. */
 	if (*plan == NULL)
-		sql = psprintf("SELECT x FROM unnest($1) AS x"
-					   " WHERE (SELECT true %s WHERE t.log_xid = x ORDER BY t.log_xid, %s LIMIT 1) ORDER BY x",
-					   evidence_kind_table(kind), evidence_key_list(kind, "t"));
+		sql =
+			psprintf("SELECT x FROM unnest($1) AS x"
+					 " WHERE (SELECT true %s WHERE t.log_xid = x ORDER BY t.log_xid, %s LIMIT 1) ORDER BY x",
+					 evidence_kind_table(kind), evidence_key_list(kind, "t"));
 	*count = (int) billing_spi_run_kept(plan, sql, 1, types, &window->waiting, NULL);
 	ids = palloc(*count * sizeof(uint64));
 	for (int i = 0; i < *count; i++)

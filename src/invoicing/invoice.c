@@ -44,7 +44,8 @@ find_invoice(Datum reference, const Datum *tenant)
 	bool by_id = is_uuid(reference);
 	char *sql = psprintf(FIND_INVOICE, by_id ? "i.invoice_id = $1::uuid" : "i.number = $1",
 						 tenant ? " AND i.tenant_id = $2" : "");
-	uint64 found = billing_spi_run_kept(&plans[by_id][tenant != NULL], sql, tenant ? 2 : 1, types, values, NULL);
+	uint64 found =
+		billing_spi_run_kept(&plans[by_id][tenant != NULL], sql, tenant ? 2 : 1, types, values, NULL);
 	InvoiceKey key;
 	bool isnull;
 
