@@ -31,7 +31,9 @@ typedef struct RowReceiver
 {
 	DestReceiver receiver;
 	const EvidenceVisitor *visitor;
+	Datum snapshot;
 	EvidenceRow row;
+	bool is_seen; /* the transaction of the row, in the snapshot */
 	bool ended;
 } RowReceiver;
 
@@ -101,6 +103,21 @@ evidence_begin(void)
 	return (EvidencePosition){0, PointerGetDatum(construct_empty_array(TEXTOID))};
 }
 
+/* Rows come by transaction, and what a snapshot sees of one holds for all its rows. */
+static bool
+is_in_window(RowReceiver *receiver, Datum log_xid)
+{
+	uint64 id = U64FromFullTransactionId(DatumGetFullTransactionId(log_xid));
+
+	if (receiver->row.log_xid != id)
+	{
+		receiver->row.log_xid = id;
+		receiver->is_seen =
+			DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot, log_xid, receiver->snapshot));
+	}
+	return receiver->is_seen;
+}
+
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -109,8 +126,9 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	bool isnull;
 
 	slot_getallattrs(slot);
+	if (!is_in_window(receiver, slot->tts_values[0]))
+		return true;
 	row->slot = slot;
-	row->log_xid = U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[0]));
 	row->canon = (const bytea *) DatumGetPointer(slot_getattr(slot, row->kind->key_count + 2, &isnull));
 	receiver->ended = !receiver->visitor->row(receiver->visitor->state, row);
 	return !receiver->ended;
@@ -126,27 +144,23 @@ end_rows(DestReceiver *self)
 {
 }
 
-#define ROWS_CONDITION                                                                                       \
-	" WHERE t.log_xid >= $1 AND t.log_xid < $2"                                                              \
-	" AND (t.log_xid < pg_snapshot_xmin($3) OR pg_visible_in_snapshot(t.log_xid, $3))"
-
-/* The rows of a kind in $1 <= log_xid < $2 under snapshot $3. */
+/* The rows of a kind in $1 <= log_xid < $2. */
 static Portal
 open_rows(const EvidenceKind *kind, const Datum *values)
 {
-	static const Oid types[] = {XID8OID, XID8OID, PG_SNAPSHOTOID};
-	char *sql =
-		psprintf("%s" ROWS_CONDITION " ORDER BY t.log_xid, %s", kind->rows, evidence_key_list(kind, "t"));
+	static const Oid types[] = {XID8OID, XID8OID};
+	char *sql = psprintf("%s WHERE t.log_xid >= $1 AND t.log_xid < $2 ORDER BY t.log_xid, %s", kind->rows,
+						 evidence_key_list(kind, "t"));
 
 	return SPI_cursor_open_with_args(NULL, sql, lengthof(types), (Oid *) types, (Datum *) values, NULL, false,
 									 CURSOR_OPT_NO_SCROLL);
 }
 
-/* The same from $4 and the key $5 on. */
+/* The same from $3 and the key $4 on. */
 static Portal
 open_rows_from(const EvidenceKind *kind, const Datum *values)
 {
-	static const Oid types[] = {XID8OID, XID8OID, PG_SNAPSHOTOID, XID8OID, TEXTARRAYOID};
+	static const Oid types[] = {XID8OID, XID8OID, XID8OID, TEXTARRAYOID};
 	SPIPlanPtr *plan = &evidence_kind_plans(kind)->rows_from;
 	char *sql = NULL;
 
@@ -154,26 +168,25 @@ open_rows_from(const EvidenceKind *kind, const Datum *values)
 	{
 		char *keys = evidence_key_list(kind, "t");
 
-		sql = psprintf("%s" ROWS_CONDITION " AND (t.log_xid, %s) >= ($4, %s) ORDER BY t.log_xid, %s",
-					   kind->rows, keys, evidence_key_values(kind, "$5"), keys);
+		sql = psprintf("%s WHERE t.log_xid >= $1 AND t.log_xid < $2 AND (t.log_xid, %s) >= ($3, %s)"
+					   " ORDER BY t.log_xid, %s",
+					   kind->rows, keys, evidence_key_values(kind, "$4"), keys);
 	}
 	return billing_spi_open_kept(plan, sql, lengthof(types), types, values);
 }
 
 static void
-walk_range(RowReceiver *receiver, const EvidenceWindow *window, EvidenceRange range,
-		   const EvidencePosition *position)
+walk_range(RowReceiver *receiver, EvidenceRange range, const EvidencePosition *position)
 {
 	Datum values[] = {FullTransactionIdGetDatum(FullTransactionIdFromU64(range.from)),
-					  FullTransactionIdGetDatum(FullTransactionIdFromU64(range.to)), window->snapshot,
-					  (Datum) 0, (Datum) 0};
+					  FullTransactionIdGetDatum(FullTransactionIdFromU64(range.to)), (Datum) 0, (Datum) 0};
 	Portal portal;
 	uint64 fetched;
 
 	if (position != NULL)
 	{
-		values[3] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position->log_xid));
-		values[4] = position->key;
+		values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position->log_xid));
+		values[3] = position->key;
 	}
 	portal =
 		position != NULL ? open_rows_from(receiver->row.kind, values) : open_rows(receiver->row.kind, values);
@@ -222,7 +235,9 @@ evidence_walk(const EvidenceWindow *window, const EvidenceKind *kind, const Evid
 {
 	RowReceiver receiver = {{receive_row, start_rows, end_rows, end_rows, DestNone},
 							visitor,
+							window->snapshot,
 							{.kind = kind, .seal_no = window->seal_no},
+							false,
 							false};
 	int count;
 	uint64 *waiting = waiting_with_rows(window, kind, &count);
@@ -232,10 +247,10 @@ evidence_walk(const EvidenceWindow *window, const EvidenceKind *kind, const Evid
 		EvidenceRange one = {waiting[i], waiting[i] + 1};
 
 		if (position == NULL || waiting[i] >= position->log_xid)
-			walk_range(&receiver, window, one, position);
+			walk_range(&receiver, one, position);
 	}
 	if (!receiver.ended)
-		walk_range(&receiver, window, window->since, position);
+		walk_range(&receiver, window->since, position);
 	return !receiver.ended;
 }
 

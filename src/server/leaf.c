@@ -289,6 +289,9 @@ argument_types(FunctionCallInfo fcinfo)
 
 	if (types != NULL)
 		return types;
+	if (get_fn_expr_variadic(fcinfo->flinfo))
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
+				errmsg("the columns of a leaf are a list, and no array"));
 	types = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, PG_NARGS() * sizeof(Oid));
 	for (int i = 0; i < PG_NARGS(); i++)
 		types[i] = get_fn_expr_argtype(fcinfo->flinfo, i);
@@ -303,9 +306,8 @@ leaf_canon(FunctionCallInfo fcinfo)
 	CanonBuffer out;
 	text *kind;
 
-	if (PG_ARGISNULL(0) || get_fn_expr_variadic(fcinfo->flinfo))
-		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT),
-				errmsg("a leaf needs its kind, and a list of columns"));
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, errcode(ERRCODE_BILLING_INVALID_ARGUMENT), errmsg("a leaf needs its kind"));
 	kind = PG_GETARG_TEXT_PP(0);
 	billing_canon_begin(&out, VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind));
 	for (int i = 1; i < PG_NARGS(); i++)
