@@ -26,7 +26,7 @@ typedef struct Segment
 	uint64 end;
 } Segment;
 
-typedef struct Block
+typedef struct LogBlock
 {
 	uint64 first_leaf;
 	uint64 end; /* of its leaves in the tree */
@@ -34,7 +34,7 @@ typedef struct Block
 	int count;
 	Segment segments[MERKLE_BLOCK_LEAVES]; /* in the order of the log: no more than there are leaves */
 	Datum *snapshots;					   /* of the seals from that of the second segment on */
-} Block;
+} LogBlock;
 
 /* The row with which a block begins. */
 typedef struct Place
@@ -67,7 +67,7 @@ block_place(uint64 number)
 
 /* A seal has a segment at least, so those of a block are in so many seals from its first on. */
 static void
-read_segments(Block *block, int64 first_seal, int64 last_seal)
+read_segments(LogBlock *block, int64 first_seal, int64 last_seal)
 {
 	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID};
 	static SPIPlanPtr plan;
@@ -95,7 +95,7 @@ read_segments(Block *block, int64 first_seal, int64 last_seal)
 
 /* A row more than was sealed has no leaf; one less leaves that of another kind or seal where it is. */
 static void
-put_leaf(Block *block, Segment *segment, const EvidenceRow *row)
+put_leaf(LogBlock *block, Segment *segment, const EvidenceRow *row)
 {
 	if (segment->next < segment->end)
 		billing_check_merkle(merkle_leaf_hash(billing_digest_context(), VARDATA_ANY(row->canon),
@@ -105,7 +105,7 @@ put_leaf(Block *block, Segment *segment, const EvidenceRow *row)
 
 typedef struct SegmentVisit
 {
-	Block *block;
+	LogBlock *block;
 	Segment *segment;
 } SegmentVisit;
 
@@ -119,7 +119,7 @@ visit_row(void *state, const EvidenceRow *row)
 }
 
 static void
-read_segment(Block *block, Segment *segment, const EvidencePosition *position)
+read_segment(LogBlock *block, Segment *segment, const EvidencePosition *position)
 {
 	SegmentVisit visit = {block, segment};
 	EvidenceVisitor visitor = {visit_row, NULL, &visit};
@@ -131,7 +131,7 @@ read_segment(Block *block, Segment *segment, const EvidencePosition *position)
 /* ---- those between the first and the last ---- */
 
 static void
-read_snapshots(Block *block, int64 first_seal, int64 last_seal)
+read_snapshots(LogBlock *block, int64 first_seal, int64 last_seal)
 {
 	static const Oid types[] = {INT8OID, INT8OID};
 	static SPIPlanPtr plan;
@@ -155,7 +155,7 @@ read_snapshots(Block *block, int64 first_seal, int64 last_seal)
 }
 
 static bool
-is_seen(const Block *block, int64 seal_no, uint64 log_xid)
+is_seen(const LogBlock *block, int64 seal_no, uint64 log_xid)
 {
 	return DatumGetBool(DirectFunctionCall2(pg_visible_in_snapshot,
 											FullTransactionIdGetDatum(FullTransactionIdFromU64(log_xid)),
@@ -166,7 +166,7 @@ is_seen(const Block *block, int64 seal_no, uint64 log_xid)
 static bool
 visit_row_between(void *state, const EvidenceRow *row)
 {
-	Block *block = state;
+	LogBlock *block = state;
 
 	for (int i = 1; i < block->count - 1; i++)
 		if (block->segments[i].kind == row->kind && is_seen(block, block->segments[i].seal_no, row->log_xid))
@@ -178,7 +178,7 @@ visit_row_between(void *state, const EvidenceRow *row)
 }
 
 static void
-read_kind_between(Block *block, const EvidenceKind *kind, const EvidencePosition *begin)
+read_kind_between(LogBlock *block, const EvidenceKind *kind, const EvidencePosition *begin)
 {
 	EvidenceVisitor visitor = {visit_row_between, NULL, block};
 	EvidenceWindow window;
@@ -198,7 +198,7 @@ read_kind_between(Block *block, const EvidenceKind *kind, const EvidencePosition
 }
 
 static void
-read_between(Block *block)
+read_between(LogBlock *block)
 {
 	EvidencePosition begin = evidence_begin();
 
@@ -214,7 +214,7 @@ evidence_block_leaves(uint64 number, int64 last_seal, uint64 size,
 					  uint8_t leaves[MERKLE_BLOCK_LEAVES][DIGEST_SIZE])
 {
 	uint64 first_leaf = number << MERKLE_BLOCK_LEVEL;
-	Block block = {
+	LogBlock block = {
 		.first_leaf = first_leaf, .end = Min(first_leaf + MERKLE_BLOCK_LEAVES, size), .leaves = leaves};
 	Place place = block_place(number);
 	EvidencePosition begin = evidence_begin();

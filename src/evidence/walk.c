@@ -1,9 +1,9 @@
 /*
  * walk.c: the rows of a seal, in the order of the log.
  *
- * Rows flow from the executor to the visitor one at a time, however many there are. Bounds of whole windows are constants of
- * the plan made for them: a generic plan was 20 to 50 times slower. Of a block that is read again it takes a quarter of the
- * time, for it is not made again.
+ * Rows flow from the executor to the visitor one at a time, however many there are. The plan for a whole window has its bounds
+ * as constants: a generic plan was 20 to 50 times slower. Where only a few rows are wanted, planning over every month would take
+ * longer than reading them, so their plan is generic and kept.
  */
 #include "postgres.h"
 #include "fmgr.h"

@@ -64,14 +64,14 @@ load_month()
 	query "VACUUM (ANALYZE) billing.ledger_entries" && query CHECKPOINT
 }
 
-# Some entries anywhere in the log, each proved in its own call.
+# prove_some ENTRIES WHAT: some of the entries (a table and what follows it), each proved in its own call.
 prove_some()
 {
 	local key
-	query "SELECT posted_on || ''',''' || tenant_id || ''',''' || entry_id FROM billing.ledger_entries TABLESAMPLE system (0.05) ORDER BY random() LIMIT 100" >"$home/keys"
+	query "SELECT posted_on || ''',''' || tenant_id || ''',''' || entry_id FROM billing.ledger_entries $1 ORDER BY random() LIMIT 100" >"$home/keys"
 	{ printf '%s\n' '\timing on'; while read -r key; do echo "SELECT length(billing.prove_inclusion('ledger_entry', '$key'));"; done <"$home/keys"; } |
 		psql -XAtq | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' >"$home/prove"
-	echo "one inclusion proof at $(query 'SELECT max(tree_size) FROM billing.checkpoints') leaves: $(median prove) ms (median of $(wc -l <"$home/prove"), slowest $(sort -g "$home/prove" | tail -1) ms)"
+	echo "one inclusion proof $2at $(query 'SELECT max(tree_size) FROM billing.checkpoints') leaves: $(median prove) ms (median of $(wc -l <"$home/prove"), slowest $(sort -g "$home/prove" | tail -1) ms)"
 }
 
 # One month in each of two ways: as the server is set, and everything in one process.
@@ -86,12 +86,23 @@ bench_seal()
 			query "SELECT count(*), sum(amount_minor) FROM billing.ledger_entries WHERE $(month_of "$month")" >/dev/null
 			timed "scan_$way" "SELECT count(*), sum(amount_minor) FROM billing.ledger_entries WHERE $(month_of "$month")" "$setting"
 			timed "seal_$way" "SELECT tree_size FROM billing.seal()" "$setting"
-			[ "$month" -ne 0 ] || prove_some
+			[ "$month" -ne 0 ] || prove_some "$anywhere" ''
 		done
 	done
 	print_seal many 'processes as the server is set'
 	print_seal one 'in one process'
-	prove_some
+	prove_some "$anywhere" ''
+}
+
+# A block of 256 leaves has then rows of a hundred seals.
+bench_small_seals()
+{
+	local seal
+	query "SELECT billing.create_account('small')" >/dev/null
+	for ((seal = 0; seal < 200; seal++)); do
+		echo "SELECT billing.post_entry('small', 'payment', 100, 'EUR'); SELECT billing.seal();"
+	done | psql -XAtq -v ON_ERROR_STOP=1 >/dev/null
+	prove_some "WHERE tenant_id = 'small'" 'of small seals '
 }
 
 month_of() { echo "posted_on >= date '2026-01-01' + $1 * interval '1 month' AND posted_on < date '2026-01-01' + $(($1 + 1)) * interval '1 month'"; }
@@ -137,8 +148,10 @@ write_stage()
 		"$(paste -sd, "$home/scan_many")" "$(paste -sd, "$home/seal_many")" >"$out"
 }
 
+anywhere='TABLESAMPLE system (0.05)'
 print_machine
 prepare
 bench_seal
+bench_small_seals
 [ -z "$out" ] || write_stage
 bench_posting
