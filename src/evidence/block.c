@@ -43,6 +43,8 @@ typedef struct Place
 	EvidencePosition position;
 } Place;
 
+static const EvidencePosition begin;
+
 static Place
 block_place(uint64 number)
 {
@@ -178,7 +180,7 @@ visit_row_between(void *state, const EvidenceRow *row)
 }
 
 static void
-read_kind_between(LogBlock *block, const EvidenceKind *kind, const EvidencePosition *begin)
+read_kind_between(LogBlock *block, const EvidenceKind *kind)
 {
 	EvidenceVisitor visitor = {visit_row_between, NULL, block};
 	EvidenceWindow window;
@@ -194,19 +196,18 @@ read_kind_between(LogBlock *block, const EvidenceKind *kind, const EvidencePosit
 	if (first == 0)
 		return;
 	window = evidence_window(first, last);
-	evidence_walk(&window, kind, begin, &visitor);
+	evidence_walk(&window, kind, &begin, &visitor);
 }
 
 static void
 read_between(LogBlock *block)
 {
-	EvidencePosition begin = evidence_begin();
 
 	if (block->count <= 2)
 		return;
 	read_snapshots(block, block->segments[1].seal_no, block->segments[block->count - 2].seal_no);
 	for (const EvidenceKind *kind = evidence_kinds; kind->name != NULL; kind++)
-		read_kind_between(block, kind, &begin);
+		read_kind_between(block, kind);
 }
 
 int
@@ -217,7 +218,6 @@ evidence_block_leaves(uint64 number, int64 last_seal, uint64 size,
 	LogBlock block = {
 		.first_leaf = first_leaf, .end = Min(first_leaf + MERKLE_BLOCK_LEAVES, size), .leaves = leaves};
 	Place place = block_place(number);
-	EvidencePosition begin = evidence_begin();
 
 	memset(leaves, 0, MERKLE_BLOCK_LEAVES * DIGEST_SIZE);
 	read_segments(&block, place.seal_no, last_seal);

@@ -40,6 +40,7 @@ extern const EvidenceKind evidence_kinds[];
 typedef struct EvidencePlans
 {
 	SPIPlanPtr row;		  /* by its key */
+	SPIPlanPtr rows;	  /* of some transactions */
 	SPIPlanPtr rows_from; /* from a position on */
 	SPIPlanPtr block;	  /* the block of a position */
 	SPIPlanPtr waiting;	  /* those of some ids that wrote any */
@@ -87,7 +88,7 @@ typedef struct EvidenceRow
 	const bytea *canon;
 } EvidenceRow;
 
-/* Where to begin. */
+/* Where to begin; all zero is before all rows. */
 typedef struct EvidencePosition
 {
 	uint64 log_xid;
@@ -108,9 +109,6 @@ extern EvidenceWindow evidence_window(int64 first_seal, int64 last_seal);
 
 /* The window of the next seal, up to a snapshot. Needs SPI. */
 extern EvidenceWindow evidence_next_window(Datum snapshot);
-
-/* Before all rows. */
-extern EvidencePosition evidence_begin(void);
 
 /*
  * Visits the rows of a kind in a window: all of them, or from a position on a few, for which no plan is made each time. False

@@ -184,7 +184,7 @@ static void
 verify_seal(Verification *verification, int64 seal_no)
 {
 	EvidenceVisitor visitor = {verify_row, verify_pause, verification};
-	EvidencePosition begin = evidence_begin();
+	static const EvidencePosition begin;
 	StoredCheckpoint stored;
 	bool is_small;
 

@@ -97,12 +97,6 @@ evidence_next_window(Datum snapshot)
 	return read_window(values, "nn ");
 }
 
-EvidencePosition
-evidence_begin(void)
-{
-	return (EvidencePosition){0, PointerGetDatum(construct_empty_array(TEXTOID))};
-}
-
 /* Rows come by transaction, and what a snapshot sees of one holds for all its rows. */
 static bool
 is_in_window(RowReceiver *receiver, Datum log_xid)
@@ -145,18 +139,34 @@ end_rows(DestReceiver *self)
 }
 
 /* The rows of a kind in $1 <= log_xid < $2. */
+static char *
+rows_statement(const EvidenceKind *kind)
+{
+	return psprintf("%s WHERE t.log_xid >= $1 AND t.log_xid < $2 ORDER BY t.log_xid, %s", kind->rows,
+					evidence_key_list(kind, "t"));
+}
+
 static Portal
 open_rows(const EvidenceKind *kind, const Datum *values)
 {
 	static const Oid types[] = {XID8OID, XID8OID};
-	char *sql = psprintf("%s WHERE t.log_xid >= $1 AND t.log_xid < $2 ORDER BY t.log_xid, %s", kind->rows,
-						 evidence_key_list(kind, "t"));
 
-	return SPI_cursor_open_with_args(NULL, sql, lengthof(types), (Oid *) types, (Datum *) values, NULL, false,
-									 CURSOR_OPT_NO_SCROLL);
+	return SPI_cursor_open_with_args(NULL, rows_statement(kind), lengthof(types), (Oid *) types,
+									 (Datum *) values, NULL, false, CURSOR_OPT_NO_SCROLL);
 }
 
-/* The same from $3 and the key $4 on. */
+/* The same, where only a few are wanted. */
+static Portal
+open_few_rows(const EvidenceKind *kind, const Datum *values)
+{
+	static const Oid types[] = {XID8OID, XID8OID};
+	SPIPlanPtr *plan = &evidence_kind_plans(kind)->rows;
+	char *sql = *plan == NULL ? rows_statement(kind) : NULL;
+
+	return billing_spi_open_kept(plan, sql, lengthof(types), types, values);
+}
+
+/* A few from $3 and the key $4 on. That is where the index is entered, so it must be in the range. */
 static Portal
 open_rows_from(const EvidenceKind *kind, const Datum *values)
 {
@@ -175,21 +185,27 @@ open_rows_from(const EvidenceKind *kind, const Datum *values)
 	return billing_spi_open_kept(plan, sql, lengthof(types), types, values);
 }
 
-static void
-walk_range(RowReceiver *receiver, EvidenceRange range, const EvidencePosition *position)
+static Portal
+open_range(const EvidenceKind *kind, EvidenceRange range, const EvidencePosition *position)
 {
 	Datum values[] = {FullTransactionIdGetDatum(FullTransactionIdFromU64(range.from)),
 					  FullTransactionIdGetDatum(FullTransactionIdFromU64(range.to)), (Datum) 0, (Datum) 0};
-	Portal portal;
+
+	if (position == NULL)
+		return open_rows(kind, values);
+	if (position->log_xid < range.from)
+		return open_few_rows(kind, values);
+	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position->log_xid));
+	values[3] = position->key;
+	return open_rows_from(kind, values);
+}
+
+static void
+walk_range(RowReceiver *receiver, EvidenceRange range, const EvidencePosition *position)
+{
+	Portal portal = open_range(receiver->row.kind, range, position);
 	uint64 fetched;
 
-	if (position != NULL)
-	{
-		values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position->log_xid));
-		values[3] = position->key;
-	}
-	portal =
-		position != NULL ? open_rows_from(receiver->row.kind, values) : open_rows(receiver->row.kind, values);
 	do
 	{
 		fetched = PortalRunFetch(portal, FETCH_FORWARD, ROWS_PER_PAUSE, &receiver->receiver);

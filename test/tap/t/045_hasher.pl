@@ -72,6 +72,19 @@ $node->safe_psql('postgres', 'SELECT billing.seal(); SELECT pg_stat_force_next_f
 is($node->safe_psql('postgres', "SELECT leaves FROM billing.log_segments WHERE kind = 'ledger_entry' ORDER BY seal_no DESC LIMIT 1"), '1', 'what was running is sealed');
 cmp_ok(rows_read() - $before, '<', 10_000, 'without reading the 300,000 entries before it');
 
+# Each seal is entered where its rows are: from the log's beginning, 30 of them would read 60,000 pages more.
+sub pages_verified
+{
+	my $pages = q{SELECT pg_stat_force_next_flush(); SELECT sum(idx_blks_read + idx_blks_hit) FROM pg_statio_user_indexes WHERE relname LIKE 'ledger_entries_%'};
+	my $from = $node->safe_psql('postgres', $pages);
+	$node->safe_psql('postgres', 'SELECT billing.verify_log(); SELECT pg_stat_force_next_flush()');
+	return $node->safe_psql('postgres', $pages) =~ s/\s//gr - $from =~ s/\s//gr;
+}
+my $pages = pages_verified();
+$node->safe_psql('postgres', q{SELECT billing.post_entry('t1', 'payment', 100, 'EUR')} . ";\nSELECT billing.seal();\n") foreach 1 .. 30;
+$pages = pages_verified() - $pages;
+cmp_ok($pages, '<', 5_000, "30 small seals are verified by $pages pages of indexes more");
+
 # Runs verify_log() and calls &$with(pid) each time the process beside it is seen. Its output and what it says.
 sub verify_disturbed
 {
