@@ -193,7 +193,7 @@ open_range(const EvidenceKind *kind, EvidenceRange range, const EvidencePosition
 
 	if (position == NULL)
 		return open_rows(kind, values);
-	if (position->log_xid < range.from)
+	if (position->log_xid == 0 || position->log_xid < range.from)
 		return open_few_rows(kind, values);
 	values[2] = FullTransactionIdGetDatum(FullTransactionIdFromU64(position->log_xid));
 	values[3] = position->key;
