@@ -50,10 +50,14 @@ SELECT billing.create_product('cloud', 'Fog');
 SELECT billing.create_plan('pro', currency => 'EUR', period => '1 month', product => 'cloud');
 SELECT billing.create_plan('pro', currency => 'EUR', product => 'cloud');
 SELECT billing.create_plan('yearly', currency => 'JPY', period => '1 year', name => 'Yearly');
-SELECT billing.create_plan('decade', currency => 'KWD', period => '9 years 12 months');
-SELECT plan_id, product_id, name, version, status, currency, period_months, plan_hash FROM billing.plans JOIN billing.plan_versions USING (plan_id) ORDER BY plan_id;
+SELECT billing.create_plan('decade', currency => 'KWD', period => '9 years 12 months', is_private => true);
+SELECT plan_id, product_id, name, is_private, version, status, currency, period_months, plan_hash FROM billing.plans JOIN billing.plan_versions USING (plan_id) ORDER BY plan_id;
 
 SELECT billing.create_plan('pro', currency => 'USD', period => '3 months');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.create_plan('decade', currency => 'KWD', period => '10 years');
+\echo :LAST_ERROR_SQLSTATE
+SELECT billing.create_plan('p', currency => 'EUR', is_private => NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT billing.create_plan('p', currency => 'XAU');
 \echo :LAST_ERROR_SQLSTATE

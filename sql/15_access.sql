@@ -81,7 +81,7 @@ SELECT billing.revoke_tenant_role(session_user), billing.revoke_tenant_role(sess
 
 -- What the rule makes of a table.
 SELECT * FROM unnest(billing.tenant_policies('billing.accounts')) AS policy;
-SELECT billing.protect_tenant_tables();
+SELECT billing.protect_tables();
 DROP POLICY staff_reads ON billing.accounts;
 SELECT billing.protect_table('billing.accounts'), billing.protect_table('billing.accounts');
 ROLLBACK;

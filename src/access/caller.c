@@ -122,6 +122,11 @@ billing_tenant_scope(const text *tenant)
 	return cstring_to_text_with_len(identity->tenant, identity->tenant_length);
 }
 
+BILLING_FUNCTION(billing_caller_is_bound_sql)
+{
+	PG_RETURN_BOOL(billing_caller_is_bound());
+}
+
 BILLING_FUNCTION(billing_require_tenant_sql)
 {
 	billing_require_tenant(PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0),

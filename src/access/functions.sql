@@ -15,6 +15,11 @@ LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'billing_require_tenant_sql';
 COMMENT ON FUNCTION billing.require_tenant(text, boolean) IS 'Internal: what a function with the owner''s rights begins with when it takes a tenant. Nothing for staff: superusers and members of billing_owner, billing_admin, billing_operator, billing_auditor and billing_loader. Anybody else must be a session of that tenant, and for_change one that may change things. Looks nothing up, so that another tenant and none are the same. Errors: MB400 null; MB401; MB403 the session may only read; MB440 another tenant, or the session has none; MB470.';
 
+CREATE FUNCTION billing.caller_is_bound() RETURNS boolean
+LANGUAGE C STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'billing_caller_is_bound_sql';
+COMMENT ON FUNCTION billing.caller_is_bound() IS 'Internal: whether the caller is one tenant''s or nobody''s session, and not staff.';
+
 CREATE FUNCTION billing.issue_token(tenant text, role text DEFAULT 'app', valid_for interval DEFAULT '300 seconds', subject text DEFAULT NULL,
                                     key_id text DEFAULT NULL) RETURNS text
 LANGUAGE C VOLATILE PARALLEL UNSAFE

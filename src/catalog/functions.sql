@@ -103,8 +103,8 @@ END
 $$;
 COMMENT ON FUNCTION billing.check_currency(text) IS 'Internal: refuses an unknown currency. Errors: MB442.';
 
-CREATE FUNCTION billing.create_plan(plan text, currency text, period interval DEFAULT '1 month', name text DEFAULT NULL, product text DEFAULT NULL)
-RETURNS text
+CREATE FUNCTION billing.create_plan(plan text, currency text, period interval DEFAULT '1 month', name text DEFAULT NULL, product text DEFAULT NULL,
+                                    is_private boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     shown    text := coalesce(create_plan.name, plan);
@@ -115,24 +115,29 @@ BEGIN
     PERFORM billing.refuse_card('product', product);
     PERFORM billing.check_text('plan', plan);
     PERFORM billing.check_text('plan name', shown);
+    IF create_plan.is_private IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MB400', MESSAGE = 'is_private must be true or false';
+    END IF;
     months := billing.whole_months(period);
     PERFORM billing.check_currency(create_plan.currency);
     IF product IS NOT NULL AND NOT EXISTS (SELECT FROM billing.products p WHERE p.product_id = product) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB452', MESSAGE = format('unknown product "%s"', product);
     END IF;
-    INSERT INTO billing.plans (plan_id, product_id, name) VALUES (plan, product, shown) ON CONFLICT DO NOTHING;
+    INSERT INTO billing.plans (plan_id, product_id, name, is_private) VALUES (plan, product, shown, create_plan.is_private) ON CONFLICT DO NOTHING;
     IF FOUND THEN
         INSERT INTO billing.plan_versions (plan_id, version, status, currency, period_months)
         VALUES (plan, 1, 'draft', create_plan.currency, months);
     ELSE
-        SELECT jsonb_build_object('name', p.name, 'product', p.product_id, 'currency', v.currency, 'period_months', v.period_months) INTO existing
+        SELECT jsonb_build_object('name', p.name, 'product', p.product_id, 'currency', v.currency, 'period_months', v.period_months,
+                                  'is_private', p.is_private) INTO existing
           FROM billing.plans p JOIN billing.plan_versions v ON v.plan_id = p.plan_id
          WHERE p.plan_id = plan ORDER BY v.version LIMIT 1;
         PERFORM billing.check_same('plan', plan, existing,
-            jsonb_build_object('name', shown, 'product', product, 'currency', create_plan.currency, 'period_months', months));
+            jsonb_build_object('name', shown, 'product', product, 'currency', create_plan.currency, 'period_months', months,
+                               'is_private', create_plan.is_private));
     END IF;
     RETURN plan;
 END
 $$;
-COMMENT ON FUNCTION billing.create_plan(text, text, interval, text, text) IS
-'Makes a plan with version 1 as a draft, and returns its key. currency: of all its prices. period: 1 to 120 whole months. name: for people, the key unless given. product: the product it is a plan of. Next come billing.add_charge() and billing.publish_plan(). Again with the same content: nothing to do. Errors: MB400 malformed, MB409 exists with other content, MB417 period, MB425, MB442 currency, MB452 product.';
+COMMENT ON FUNCTION billing.create_plan(text, text, interval, text, text, boolean) IS
+'Makes a plan with version 1 as a draft, and returns its key. currency: of all its prices. period: 1 to 120 whole months. name: for people, the key unless given. product: the product it is a plan of. is_private: true for what was agreed with some customers, who alone see it, once staff has subscribed them. Next come billing.add_charge() and billing.publish_plan(). Again with the same content: nothing to do. Errors: MB400 malformed, MB409 exists with other content, MB417 period, MB425, MB442 currency, MB452 product.';

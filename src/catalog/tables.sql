@@ -30,12 +30,14 @@ CREATE TABLE billing.plans (
     plan_id     text        COLLATE "C" NOT NULL PRIMARY KEY CHECK (length(plan_id) BETWEEN 1 AND 200),
     product_id  text        COLLATE "C" REFERENCES billing.products ON DELETE RESTRICT,
     name        text        NOT NULL,
+    is_private  boolean     NOT NULL DEFAULT false,
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE  billing.plans IS 'Plans customers subscribe to; the terms are in plan_versions.';
 COMMENT ON COLUMN billing.plans.plan_id IS 'The key applications use.';
 COMMENT ON COLUMN billing.plans.product_id IS 'The product it is a plan of, if any.';
 COMMENT ON COLUMN billing.plans.name IS 'Name for people, printed on invoices.';
+COMMENT ON COLUMN billing.plans.is_private IS 'Whether only those tenants see it and may choose it that have a subscription to it, which staff makes; false: all.';
 COMMENT ON COLUMN billing.plans.created_at IS 'When it was created.';
 
 CREATE TABLE billing.plan_versions (
@@ -118,16 +120,17 @@ SELECT billing.refuse_cards_in('charges', 'charge_id', 'name', 'filter');
 SELECT billing.make_audited(t) FROM unnest('{meters,products,plans,plan_versions,charges}'::text[]) AS t;
 
 CREATE VIEW billing.price_list WITH (security_invoker = true) AS
-SELECT v.plan_id, p.name AS plan_name, p.product_id, v.version, v.status, v.currency, v.period_months, encode(v.plan_hash, 'hex') AS plan_hash,
+SELECT v.plan_id, p.name AS plan_name, p.product_id, p.is_private, v.version, v.status, v.currency, v.period_months, encode(v.plan_hash, 'hex') AS plan_hash,
        c.position, c.charge_id, c.name AS charge_name, c.meter_id, m.unit, m.aggregation, c.filter, c.price, c.in_advance, c.prorate
   FROM billing.plan_versions v
   JOIN billing.plans p ON p.plan_id = v.plan_id
   LEFT JOIN billing.charges c ON c.plan_id = v.plan_id AND c.version = v.version
   LEFT JOIN billing.meters m ON m.meter_id = c.meter_id;
-COMMENT ON VIEW   billing.price_list IS 'Everything that is, was or may be sold: a row per charge of every plan version, and one row for a draft without charges.';
+COMMENT ON VIEW   billing.price_list IS 'Everything that is, was or may be sold: a row per charge of every plan version, and one row for a draft without charges. To a tenant: what is or was sold to all, and the private plans it has a subscription to.';
 COMMENT ON COLUMN billing.price_list.plan_id IS 'The plan.';
 COMMENT ON COLUMN billing.price_list.plan_name IS 'Its name for people.';
 COMMENT ON COLUMN billing.price_list.product_id IS 'The product it is a plan of, if any.';
+COMMENT ON COLUMN billing.price_list.is_private IS 'Whether only tenants with a subscription to the plan see it.';
 COMMENT ON COLUMN billing.price_list.version IS 'Counts from 1 within the plan.';
 COMMENT ON COLUMN billing.price_list.status IS 'draft, published or retired.';
 COMMENT ON COLUMN billing.price_list.currency IS 'Currency of the prices.';

@@ -30,13 +30,21 @@ END
 $$;
 COMMENT ON FUNCTION billing.lock_subscription(text, uuid) IS 'Internal: locks a subscription''s account and then the subscription. Errors: MB445.';
 
+CREATE FUNCTION billing.subscribed_plans() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT p.plan_id FROM billing.subscription_phases p WHERE p.tenant_id = billing.current_tenant()
+$$;
+COMMENT ON FUNCTION billing.subscribed_plans() IS 'Internal: the plans that the session''s tenant has, had or will have a subscription to. Errors: MB401, MB470.';
+
 CREATE FUNCTION billing.find_terms(plan text, INOUT version integer, OUT currency text, OUT period_months integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     terms billing.plan_versions;
 BEGIN
     PERFORM billing.refuse_card('plan', plan);
-    IF NOT EXISTS (SELECT FROM billing.plans p WHERE p.plan_id = plan) THEN
+    IF NOT EXISTS (SELECT FROM billing.plans p
+                    WHERE p.plan_id = plan
+                      AND NOT (p.is_private AND billing.caller_is_bound() AND plan NOT IN (SELECT billing.subscribed_plans()))) THEN
         RAISE EXCEPTION USING ERRCODE = 'MB443', MESSAGE = format('unknown plan "%s"', plan);
     END IF;
     SELECT * INTO terms FROM billing.plan_versions v
@@ -58,7 +66,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION billing.find_terms(text, integer) IS 'Internal: the published version of a plan that is to be sold, the newest when version is null, kept published until the transaction ends. Errors: MB421 not published, MB443.';
+COMMENT ON FUNCTION billing.find_terms(text, integer) IS 'Internal: the published version of a plan that is to be sold, the newest when version is null, kept published until the transaction ends. A private plan that a tenant''s session may not see is unknown. Errors: MB421 not published, MB443.';
 
 CREATE FUNCTION billing.change_day(starts date, anchor date, period_months integer, effective date, at text, today date) RETURNS date
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -105,7 +105,7 @@ secure_access(void)
 {
 	for (const EmbeddedFile *access = embedded_access; access->module != NULL; access++)
 		billing_spi_exec(access->sql);
-	billing_spi_exec("SELECT billing.protect_tenant_tables()");
+	billing_spi_exec("SELECT billing.protect_tables()");
 }
 
 static void

@@ -248,7 +248,7 @@ SELECT is(pg_temp.failure(format('SELECT billing.invoice_document(%L)', :'beta_i
           replace(pg_temp.failure(format('SELECT billing.invoice_document(%L)', '00000000-0000-7000-8000-000000000000')), '00000000-0000-7000-8000-000000000000', :'beta_invoice'), 'and by its id');
 SELECT is(billing.invoice_document(:'alpha_number') #>> '{customer,tenant}', 'alpha', 'one''s own is found without naming the tenant');
 SELECT throws_ok(format('SELECT billing.%s', call), '42501', NULL, 'no call for a tenant: ' || call) FROM (VALUES
-    ($$issue_token('beta')$$), ($$grant_tenant_role('access_test_app', 'beta')$$), ($$require_tenant('alpha', true)$$), ($$protect_tenant_tables()$$), ($$protect_table('billing.accounts')$$),
+    ($$issue_token('beta')$$), ($$grant_tenant_role('access_test_app', 'beta')$$), ($$require_tenant('alpha', true)$$), ($$protect_tables()$$), ($$protect_table('billing.accounts')$$),
     ($$finalize_invoice('x')$$), ($$post_entry('alpha', 'credit', 1, 'EUR')$$), ($$check_integrity()$$), ($$import_usage('pg_class')$$)) AS t (call);
 -- A definer function of the application's own makes nobody staff.
 RESET SESSION AUTHORIZATION;
@@ -256,6 +256,46 @@ CREATE FUNCTION public.access_test_by_owner(t text) RETURNS bigint LANGUAGE sql 
 SET LOCAL SESSION AUTHORIZATION access_test_app;
 SET LOCAL billing.token = :'alpha';
 SELECT throws_ok($$SELECT public.access_test_by_owner('beta')$$, 'MB440', NULL, 'who calls counts, not who owns the function between');
+
+-- ---- plans: what was agreed with others, and what is still being written ----
+RESET SESSION AUTHORIZATION;
+SET LOCAL billing.token = '';
+SELECT billing.create_plan(p, 'EUR', is_private => p <> 'a-public'), billing.add_charge(p, 'base', price => '{"model":"flat","amount":"9"}'), billing.publish_plan(p)
+  FROM unnest('{a-public,a-alpha,a-beta}'::text[]) AS p \g /dev/null
+SELECT billing.draft_plan('a-public'), billing.draft_plan('a-alpha'), billing.create_plan('a-new', 'EUR'),
+       billing.add_charge('a-new', 'base', price => '{"model":"flat","amount":"8"}') \g /dev/null
+SELECT billing.subscribe('alpha', 'a-alpha', '2024-01-01'), billing.subscribe('beta', 'a-beta', '2024-01-01') \g /dev/null
+CREATE FUNCTION pg_temp.plans_read() RETURNS TABLE (plan text, version integer, source text) LANGUAGE sql AS $$
+    SELECT plan_id, NULL::integer, 'plans' FROM billing.plans WHERE plan_id ~ '^a-' UNION ALL
+    SELECT plan_id, v.version, 'versions' FROM billing.plan_versions v WHERE plan_id ~ '^a-' UNION ALL
+    SELECT plan_id, c.version, 'charges' FROM billing.charges c WHERE plan_id ~ '^a-' AND charge_id = 'base' UNION ALL
+    SELECT plan_id, l.version, 'list' FROM billing.price_list l WHERE plan_id ~ '^a-' AND charge_id = 'base' UNION ALL
+    SELECT p, n, 'document' FROM unnest('{a-pro,a-public,a-alpha,a-beta,a-new}'::text[]) AS p, generate_series(1, 2) AS n WHERE billing.plan_document(p, n) IS NOT NULL
+$$;
+CREATE FUNCTION pg_temp.plans_as(of_tenant text, drafts boolean DEFAULT false) RETURNS TABLE (plan text, version integer, source text) LANGUAGE sql AS $$
+    SELECT v.plan, CASE WHEN s.source <> 'plans' THEN v.version END, s.source
+      FROM (VALUES ('a-pro', 1, false, NULL), ('a-public', 1, false, NULL), ('a-public', 2, true, NULL), ('a-alpha', 1, false, 'alpha'), ('a-alpha', 2, true, 'alpha'),
+                   ('a-beta', 1, false, 'beta'), ('a-new', 1, true, NULL)) AS v (plan, version, is_draft, tenant),
+           unnest('{plans,versions,charges,list,document}'::text[]) AS s (source)
+     WHERE (v.tenant IS NULL OR v.tenant = of_tenant OR of_tenant = 'all') AND (NOT v.is_draft OR drafts)
+       AND (s.source <> 'plans' OR v.version = 1)
+$$;
+SELECT bag_eq('SELECT * FROM pg_temp.plans_read()', $$SELECT * FROM pg_temp.plans_as('all', true)$$, 'staff reads all plans and drafts');
+SET LOCAL SESSION AUTHORIZATION access_test_app;
+SET LOCAL billing.token = :'alpha';
+SELECT bag_eq('SELECT * FROM pg_temp.plans_read()', $$SELECT * FROM pg_temp.plans_as('alpha')$$, 'a tenant reads no draft, and of private plans its own');
+SET LOCAL billing.token = :'beta';
+SELECT bag_eq('SELECT * FROM pg_temp.plans_read()', $$SELECT * FROM pg_temp.plans_as('beta')$$, 'and so does the other');
+SET LOCAL billing.token = :'nobody';
+SELECT bag_eq('SELECT * FROM pg_temp.plans_read()', $$SELECT * FROM pg_temp.plans_as('nobody')$$, 'one without a subscription reads what all may');
+SET LOCAL billing.token = '';
+SELECT bag_eq('SELECT * FROM pg_temp.plans_read()', $$SELECT * FROM pg_temp.plans_as('nobody')$$, 'and so does nobody''s session');
+SET LOCAL billing.token = :'alpha';
+SELECT is(pg_temp.failure(replace(call, '@', 'a-beta')), replace(pg_temp.failure(replace(call, '@', 'a-none')), 'a-none', 'a-beta'), 'another''s plan is as none: ' || call)
+  FROM (VALUES ($$SELECT billing.subscribe('alpha', '@', '2024-03-01')$$), ($$SELECT billing.subscribe('alpha', '@', '2024-03-01', version => 1)$$),
+               (format($$SELECT billing.change_plan('alpha', %L, '@', today => '2024-01-02')$$, :'alpha_subscription'))) AS t (call);
+SELECT matches(pg_temp.failure($$SELECT billing.subscribe('alpha', 'a-beta', '2024-03-01')$$), '^MB443\|unknown plan "a-beta"', 'in these words');
+SELECT is(pg_temp.failure(format($$SELECT billing.change_plan('alpha', %L, 'a-alpha', today => '2024-01-02')$$, :'alpha_subscription')), 'no error', 'its own it may choose');
 
 -- ---- staff, and changes of what somebody is ----
 RESET SESSION AUTHORIZATION;

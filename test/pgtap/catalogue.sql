@@ -86,23 +86,30 @@ SELECT is_empty($$ SELECT rolname FROM pg_roles WHERE rolname ~ '^billing_(owner
                 'no role of ours logs in or has attributes, but the loader''s, without which there is no COPY');
 
 -- Row security.
+CREATE TEMP VIEW protected_tables AS
+SELECT t.relation_oid, t.relation, '(tenant_id = ( SELECT billing.current_tenant() AS current_tenant))' AS condition FROM tenant_tables t UNION ALL
+SELECT t.relation_oid, t.relation, CASE t.relation WHEN 'plans' THEN '(plan_id IN ( SELECT v.plan_id FROM billing.visible_plan_versions() v(plan_id, version)))'
+                                   ELSE '((plan_id, version) IN ( SELECT v.plan_id, v.version FROM billing.visible_plan_versions() v(plan_id, version)))' END
+  FROM tables t WHERE t.relation IN ('plans', 'plan_versions', 'charges');
 CREATE TEMP VIEW unlike_rule AS
-SELECT t.relation FROM tenant_tables t JOIN pg_class c ON c.oid = t.relation_oid
+SELECT t.relation FROM protected_tables t JOIN pg_class c ON c.oid = t.relation_oid
  WHERE NOT c.relrowsecurity OR c.relforcerowsecurity
     OR billing.tenant_policies(c.oid) IS DISTINCT FROM ARRAY[
        'staff_reads r t to billing_admin,billing_auditor,billing_operator using true check ',
-       'tenant_rows * t to billing_app,billing_tenant using (tenant_id = ( SELECT billing.current_tenant() AS current_tenant)) check (tenant_id = ( SELECT billing.current_tenant() AS current_tenant))'];
-SELECT is_empty('SELECT * FROM unlike_rule', 'every tenant table and partition has row security, with exactly the two policies');
-SELECT is_empty($$ SELECT t.relation FROM tables t WHERE relrowsecurity AND NOT EXISTS (SELECT FROM tenant_tables x WHERE x.relation_oid = t.relation_oid) $$,
+       format('tenant_rows * t to billing_app,billing_tenant using %1$s check %1$s', t.condition)];
+SELECT is_empty('SELECT * FROM unlike_rule', 'every tenant table, partition and table of plans has row security, with exactly the two policies');
+SELECT is_empty($$ SELECT t.relation FROM tables t WHERE relrowsecurity AND NOT EXISTS (SELECT FROM protected_tables x WHERE x.relation_oid = t.relation_oid) $$,
                 'and no other table has it');
 ALTER TABLE billing.accounts DISABLE ROW LEVEL SECURITY;
 ALTER TABLE billing.invoices FORCE ROW LEVEL SECURITY;
 DROP POLICY tenant_rows ON billing.subscriptions;
 ALTER POLICY tenant_rows ON billing.rated_lines USING (true);
 ALTER POLICY staff_reads ON billing.usage_records TO PUBLIC;
+ALTER POLICY tenant_rows ON billing.plans USING (NOT is_private);
+DROP POLICY tenant_rows ON billing.charges;
 CREATE POLICY mine ON billing.usage_records_2031_05 USING (true);
-SELECT set_eq('SELECT relation FROM unlike_rule', '{accounts,invoices,subscriptions,rated_lines,usage_records,usage_records_2031_05}'::text[], 'what is changed by hand differs');
-SELECT is(billing.protect_tenant_tables(), 6::bigint, 'and is made right again');
+SELECT set_eq('SELECT relation FROM unlike_rule', '{accounts,invoices,subscriptions,rated_lines,usage_records,usage_records_2031_05,plans,charges}'::text[], 'what is changed by hand differs');
+SELECT is(billing.protect_tables(), 8::bigint, 'and is made right again');
 SELECT is_empty('SELECT * FROM unlike_rule', 'by the rule');
 SELECT is_empty($$ SELECT r.relation, a.grantee::regrole FROM relations r, aclexplode(r.relacl) AS a WHERE a.grantee = 'billing_tenant'::regrole
                     AND r.relation NOT IN ('accounts', 'subscriptions', 'subscription_phases', 'current_subscriptions', 'usage_records', 'daily_counts', 'allocations',
