@@ -63,16 +63,6 @@ $$;
 COMMENT ON FUNCTION billing.draft_plan(text) IS
 'Opens the next version of a plan as a draft with the newest version''s charges, and returns its number. When a draft is open already: returns that one. Errors: MB425, MB443 unknown plan.';
 
--- Row security asks it once for a statement: for each row it would cost more than the reading.
-CREATE FUNCTION billing.visible_plan_versions() RETURNS TABLE (plan_id text, version integer)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT v.plan_id, v.version
-      FROM billing.plan_versions v
-      JOIN billing.plans p USING (plan_id)
-     WHERE v.status <> 'draft' AND (NOT p.is_private OR p.plan_id IN (SELECT billing.subscribed_plans()))
-$$;
-COMMENT ON FUNCTION billing.visible_plan_versions() IS 'Internal: the plan versions that row security shows a tenant: no drafts, and of private plans those of a plan it has a subscription to. Without a tenant: those of public plans. Errors: MB401, MB470.';
-
 CREATE FUNCTION billing.plan_document(plan text, version integer) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('currency', v.currency, 'period_months', v.period_months, 'charges',

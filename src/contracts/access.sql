@@ -12,6 +12,8 @@ $$;
 
 GRANT EXECUTE ON FUNCTION billing.cycles(date, integer, date, date), billing.cycle_containing(date, integer, date)
     TO billing_admin, billing_operator, billing_auditor, billing_app, billing_tenant;
+-- Row security asks it as whoever reads.
+GRANT EXECUTE ON FUNCTION billing.visible_plan_versions() TO billing_admin, billing_operator, billing_auditor, billing_app, billing_tenant;
 GRANT EXECUTE ON FUNCTION billing.subscribe(text, text, date, text, text, date, integer, integer, text),
     billing.change_plan(text, uuid, text, date, text, integer, date), billing.cancel_subscription(text, uuid, date, text, date),
     billing.resume_subscription(text, uuid, date) TO billing_admin, billing_app;
