@@ -202,7 +202,6 @@ read_kind_between(LogBlock *block, const EvidenceKind *kind)
 static void
 read_between(LogBlock *block)
 {
-
 	if (block->count <= 2)
 		return;
 	read_snapshots(block, block->segments[1].seal_no, block->segments[block->count - 2].seal_no);
