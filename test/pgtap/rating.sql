@@ -2,7 +2,7 @@
 -- usage: one is rated on many days, after each window, one only at the end, and a third now and then, months apart. The seed is
 -- printed, and taken from psql's variable seed when that is set.
 \ir seed.psql
-SELECT plan(22);
+SELECT plan(27);
 SELECT diag('rating: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
@@ -106,5 +106,23 @@ SELECT results_eq('SELECT * FROM pg_temp.long_lines()', $$ VALUES ('fee 2026-01-
 SELECT billing.cancel_subscription('long', :'subscription', '2026-03-02', today => '2026-02-10') \g /dev/null
 SELECT is(ARRAY[billing.rate_batch('2026-10-20', 'long', 'long'), billing.rate_batch('2026-10-21', 'long', 'long')], '{2,0}'::bigint[], 'an end moved back is found though all was rated past it, once');
 SELECT results_eq('SELECT * FROM pg_temp.long_lines()', $$ VALUES ('fee 2026-01-01 2026-03-02 2 1 6000 -30500 2026-10-20'), ('use 2026-01-01 2026-03-02 3 0 0 -500 2026-10-20') $$, 'and corrected');
+-- Nothing but fees in arrears: a period has no line until it closes, and is owed though the subscription ends on a day that all was rated up to, or before.
+SELECT billing.create_plan(p, currency => 'EUR'), billing.add_charge(p, 'fee', price => jsonb_build_object('model', 'flat', 'amount', amount)), billing.publish_plan(p)
+  FROM (VALUES ('arrears', '30'), ('arrears_more', '60')) AS v (p, amount) \g /dev/null
+SELECT billing.create_account(t), billing.subscribe(t, 'arrears', '2026-08-01') FROM unnest('{ends_1,ends_2,ends_3}'::text[]) AS t \g /dev/null
+CREATE FUNCTION pg_temp.cancelled(t text, effective date) RETURNS date LANGUAGE sql AS $$
+    SELECT billing.cancel_subscription(t, s.subscription_id, effective, today => '2026-09-11') FROM billing.subscriptions s WHERE s.tenant_id = t $$;
+CREATE FUNCTION pg_temp.ended_lines() RETURNS TABLE (line text) LANGUAGE sql AS $$
+    SELECT concat_ws(' ', r.tenant_id, r.plan_id, r.period_start, r.period_end, r.amount_minor)
+      FROM billing.rated r WHERE r.tenant_id ~ '^ends_' AND r.period_start > '2026-08-01' ORDER BY r.tenant_id, r.period_start $$;
+SELECT is(billing.rate_batch('2026-09-11', 'ends_1', 'ends_3'), 3::bigint, 'August is rated');
+SELECT pg_temp.cancelled('ends_1', '2026-09-11'), pg_temp.cancelled('ends_2', '2026-09-07'), pg_temp.cancelled('ends_3', '2026-09-21') \g /dev/null
+SELECT is(ARRAY[billing.rate_batch('2026-09-11', 'ends_1', 'ends_3'), billing.rate_batch('2026-09-25', 'ends_1', 'ends_3'), billing.rate_batch('2026-09-26', 'ends_1', 'ends_3')], '{2,1,0}'::bigint[],
+          'and then the days up to the end, once it has come');
+SELECT results_eq('SELECT * FROM pg_temp.ended_lines()', $$ VALUES ('ends_1 arrears 2026-09-01 2026-09-11 1000'), ('ends_2 arrears 2026-09-01 2026-09-07 600'), ('ends_3 arrears 2026-09-01 2026-09-21 2000') $$,
+                  'for each subscription');
+SELECT billing.change_plan('ends_3', s.subscription_id, 'arrears_more', '2026-09-11', today => '2026-09-26') FROM billing.subscriptions s WHERE s.tenant_id = 'ends_3' \g /dev/null
+SELECT is(ARRAY[billing.rate_batch('2026-09-26', 'ends_1', 'ends_3'), billing.rate_batch('2026-10-26', 'ends_1', 'ends_3')], '{2,0}'::bigint[], 'a plan changed after the end is found, once');
+SELECT results_eq('SELECT * FROM pg_temp.ended_lines() OFFSET 2', $$ VALUES ('ends_3 arrears 2026-09-01 2026-09-11 1000'), ('ends_3 arrears_more 2026-09-11 2026-09-21 2000') $$, 'and rated');
 SELECT * FROM finish();
 ROLLBACK;

@@ -43,9 +43,9 @@ WITH recent AS (
                   SELECT min(e.first_day) AS first_day
                     FROM billing.count_sync_checkpoint_events e
                    WHERE e.tenant_id = n.tenant_id AND e.window_no > coalesce(n.window_no, 0)) AS changed
-             -- A subscription that ended is done with once it is rated past its end, unless its end was moved back since.
+             -- A subscription that ended is done with once it is rated past its end, unless its end was moved or its plan changed since.
              WHERE n.ends IS NULL OR n.rated_on IS NULL OR n.rated_on < n.ends OR changed.first_day IS NOT NULL
-                OR billing.is_rated_beyond(n.tenant_id, n.subscription_id, n.period_start, n.ends)) AS c
+                OR billing.is_rated_otherwise(n.tenant_id, n.subscription_id, billing.cycle_start(n.anchor, n.period_months, n.period_start))) AS c
 ), subscriptions AS MATERIALIZED (
     -- Rating never goes back: a day before one that any of these periods is rated up to is taken as that one. The newest
     -- period alone does not tell: a fee of the one before, due when it closes, may have been rated later.
