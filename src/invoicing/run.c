@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/datum.h"
 #include "utils/timestamp.h"
 
 #include "embedded.h"
@@ -48,14 +49,33 @@ has_drafts(TenantRange range)
 			   lengthof(types), types, values, NULL) > 0;
 }
 
-static void
+/* Drafts that lay ahead of the day and were removed: whose they were, and of which days. */
+typedef struct RemovedDrafts
+{
+	bool any;
+	Datum columns[4]; /* arrays: tenant, account, currency, invoice date */
+} RemovedDrafts;
+
+static RemovedDrafts
 remove_stale_drafts(DateADT due_by, TenantRange range)
 {
 	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID};
 	Datum values[] = {DateADTGetDatum(due_by), range.first, range.last};
+	const char *wanted = billing_sql_fill(SQL_INVOICING_WANTED, "@removed@", "");
+	RemovedDrafts removed = {0};
 
-	billing_spi_run(psprintf("%s%s", SQL_INVOICING_WANTED, SQL_INVOICING_REMOVE_STALE_DRAFTS),
-					lengthof(types), types, values, NULL);
+	billing_spi_run(psprintf("%s%s", wanted, SQL_INVOICING_REMOVE_STALE_DRAFTS), lengthof(types), types,
+					values, NULL);
+	for (int i = 0; i < lengthof(removed.columns); i++)
+	{
+		bool isnull;
+		Datum column = billing_spi_value(0, i + 1, &isnull);
+
+		removed.any = !isnull;
+		if (!isnull)
+			removed.columns[i] = datumCopy(column, false, -1);
+	}
+	return removed;
 }
 
 /* Fills in what the statements that finalize have in common. */
@@ -68,8 +88,11 @@ fill_finalizing(const char *sql)
 }
 
 static char *
-make_statement(bool finalize)
+make_statement(bool finalize, const RemovedDrafts *removed)
 {
+	const char *wanted =
+		billing_sql_fill(SQL_INVOICING_WANTED, "@removed@",
+						 removed->any ? "UNION ALL SELECT * FROM unnest($8, $9, $10, $11)" : "");
 	const char *sql = billing_sql_fill(SQL_INVOICING_MAKE_INVOICES, "@line_canon@", SQL_INVOICING_LINE_CANON);
 
 	if (finalize)
@@ -80,23 +103,31 @@ make_statement(bool finalize)
 							   "numbered AS (SELECT d.*, NULL::text AS new_number FROM drafts d)");
 		sql = billing_sql_fill(sql, "@events@", "events AS (SELECT m.* FROM made m)");
 	}
-	return psprintf("%s%s", SQL_INVOICING_WANTED, sql);
+	return psprintf("%s%s", wanted, sql);
 }
 
 /* Makes what is wanted and not there: as drafts, or finalized. */
 static void
-make_invoices(DateADT due_by, TenantRange range, Datum replay_id, bool finalize, BatchResult *result)
+make_invoices(DateADT due_by, TenantRange range, Datum replay_id, bool finalize, const RemovedDrafts *removed,
+			  BatchResult *result)
 {
-	static const Oid types[] = {DATEOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID, TIMESTAMPTZOID, BOOLOID};
+	static const Oid types[] = {DATEOID,	  TEXTOID,		  TEXTOID,	   UUIDOID,
+								TEXTOID,	  TIMESTAMPTZOID, BOOLOID,	   TEXTARRAYOID,
+								TEXTARRAYOID, TEXTARRAYOID,	  DATEARRAYOID};
 	Datum values[] = {DateADTGetDatum(due_by),
 					  range.first,
 					  range.last,
 					  replay_id,
 					  session_user_name(),
 					  TimestampTzGetDatum(GetCurrentTimestamp()),
-					  BoolGetDatum(finalize)};
+					  BoolGetDatum(finalize),
+					  removed->columns[0],
+					  removed->columns[1],
+					  removed->columns[2],
+					  removed->columns[3]};
 
-	billing_spi_run(make_statement(finalize), lengthof(types), types, values, NULL);
+	billing_spi_run(make_statement(finalize, removed), removed->any ? lengthof(types) : 7, types, values,
+					NULL);
 	result->invoices = result_count(1);
 	result->lines = result_count(2);
 	if (finalize)
@@ -124,6 +155,7 @@ BatchResult
 invoicing_run_batch(DateADT due_by, TenantRange range, Datum replay_id, bool finalize)
 {
 	BatchResult result = {0};
+	RemovedDrafts removed = {0};
 	bool drafted;
 
 	billing_lock_tenants(range.first, range.last);
@@ -131,10 +163,10 @@ invoicing_run_batch(DateADT due_by, TenantRange range, Datum replay_id, bool fin
 	FAULT_POINT("drafts are remade");
 	drafted = has_drafts(range);
 	if (drafted)
-		remove_stale_drafts(due_by, range);
+		removed = remove_stale_drafts(due_by, range);
 	FAULT_POINT("invoices are made");
 	/* Without drafts there is nothing to number but what is made now, so its rows are written once. */
-	make_invoices(due_by, range, replay_id, finalize && !drafted, &result);
+	make_invoices(due_by, range, replay_id, finalize && !drafted, &removed, &result);
 	FAULT_POINT("invoices are finalized");
 	if (finalize && drafted)
 		result.finalized = invoicing_finalize(due_by, range, NULL);

@@ -1,7 +1,7 @@
 -- Invoicing: half a year of usage, changes of plan, runs, finalizations and voids in random order, and in the end every cent that was
 -- rated is on exactly one invoice that stands. The seed is printed, and taken from psql's variable seed when that is set.
 \ir seed.psql
-SELECT plan(20);
+SELECT plan(22);
 SELECT diag('invoicing: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
@@ -127,5 +127,15 @@ SELECT billing.invoice_batch('2026-04-05', 'simE', 'simE', billing.uuid_v7(), tr
 SELECT is((SELECT string_agg(concat_ws(' ', i.invoice_date, l.charge_id, l.period_start, l.amount_minor), ', ' ORDER BY i.invoice_date)
              FROM billing.invoices i JOIN billing.invoice_lines l USING (invoice_date, tenant_id, invoice_id) WHERE i.tenant_id = 'simE'),
           '2026-01-01 ahead 2026-01-01 333, 2026-02-01 ahead 2026-02-01 333, 2026-04-01 use 2026-01-01 300', 'for the next day on which a line of it falls due');
+-- A draft ahead of the day of a run, whose amount has changed since, is made again and not forgotten.
+SELECT billing.create_account('simF') \g /dev/null
+SELECT billing.subscribe('simF', 'sim_fee', '2026-01-01') AS subscription \gset
+SELECT billing.invoice_batch('2026-03-20', 'simF', 'simF', billing.uuid_v7(), false), billing.cancel_subscription('simF', :'subscription', '2026-03-11', today => '2026-03-10') \g /dev/null
+CREATE FUNCTION pg_temp.invoices_of_f() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', invoice_date, status, total_minor), ', ' ORDER BY invoice_date) FROM billing.invoices WHERE tenant_id = 'simF' $$;
+SELECT billing.invoice_batch('2026-02-10', 'simF', 'simF', billing.uuid_v7(), true) \g /dev/null
+SELECT is(pg_temp.invoices_of_f(), '2026-01-01 finalized 333, 2026-02-01 finalized 333, 2026-03-01 draft 107', 'a run for an earlier day leaves the draft of a later one, as it comes out now');
+SELECT billing.invoice_batch('2026-03-20', 'simF', 'simF', billing.uuid_v7(), true) \g /dev/null
+SELECT is(pg_temp.invoices_of_f(), '2026-01-01 finalized 333, 2026-02-01 finalized 333, 2026-03-01 finalized 107', 'which is finalized when its day is reached');
 SELECT * FROM finish();
 ROLLBACK;

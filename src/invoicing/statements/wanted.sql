@@ -1,6 +1,7 @@
 -- What invoices there should be: the common head of making drafts and removing stale ones.
 -- $1 the day up to which lines are billed; $2, $3 the tenants: $2 <= tenant_id <= $3.
--- Ends with wanted_lines and wanted_invoices. Reads drafts only to bill at least as far as they did.
+-- Ends with wanted_lines and wanted_invoices. Reads drafts only to bill at least as far as they did; those just removed are
+-- filled in.
 WITH accounts AS (
     SELECT s.tenant_id, s.account_id, s.currency, min(s.starts) AS first_day,
            bool_and(s.ends IS NOT NULL AND s.ends <= $1) AS all_ended
@@ -17,10 +18,12 @@ WITH accounts AS (
       FROM voids v
      GROUP BY v.tenant_id, v.account_id, v.currency
 ), drafted AS (
-    SELECT i.tenant_id, i.account_id, i.currency, max(i.invoice_date) AS last_date
-      FROM billing.invoices i
-     WHERE i.tenant_id BETWEEN $2 AND $3 AND i.status = 'draft'
-     GROUP BY i.tenant_id, i.account_id, i.currency
+    SELECT d.tenant_id, d.account_id, d.currency, max(d.invoice_date) AS last_date
+      FROM (SELECT i.tenant_id, i.account_id, i.currency, i.invoice_date
+              FROM billing.invoices i
+             WHERE i.tenant_id BETWEEN $2 AND $3 AND i.status = 'draft'
+            @removed@) AS d
+     GROUP BY d.tenant_id, d.account_id, d.currency
 ), recent AS (
     -- The last invoice that stands is mostly one of the last months, which are read once for all accounts; only who has none
     -- there, and could have one earlier, is looked up in every month.
