@@ -126,8 +126,8 @@ make_invoices(DateADT due_by, TenantRange range, Datum replay_id, bool finalize,
 					  removed->columns[2],
 					  removed->columns[3]};
 
-	billing_spi_run(make_statement(finalize, removed), removed->any ? lengthof(types) : 7, types, values,
-					NULL);
+	billing_spi_run(make_statement(finalize, removed),
+					lengthof(types) - (removed->any ? 0 : lengthof(removed->columns)), types, values, NULL);
 	result->invoices = result_count(1);
 	result->lines = result_count(2);
 	if (finalize)

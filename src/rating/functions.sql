@@ -48,24 +48,25 @@ COMMENT ON FUNCTION billing.rated_up_to(text, uuid, date) IS 'Internal: the late
 CREATE FUNCTION billing.is_rated_otherwise(tenant text, subscription uuid, "from" date) RETURNS boolean
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH latest AS (
-        SELECT DISTINCT ON (r.plan_id, r.version, r.charge_id, r.period_start) r.plan_id, r.version, r.period_start, r.period_end, r.share_days
+        SELECT DISTINCT ON (r.plan_id, r.version, r.charge_id, r.period_start) r.plan_id, r.version, r.charge_id, r.period_start, r.period_end, r.share_days
           FROM billing.rated_lines r
          WHERE r.tenant_id = tenant AND r.subscription_id = subscription AND r.period_start >= "from"
          ORDER BY r.plan_id, r.version, r.charge_id, r.period_start, r.revision DESC
     ), rated AS (
-        SELECT plan_id, version, period_start, period_end FROM latest WHERE share_days > 0
+        SELECT plan_id, version, charge_id, period_start, period_end FROM latest WHERE share_days > 0
     ), agreed AS (
-        SELECT p.plan_id, p.version, greatest(c.cycle_start, p.starts), least(c.cycle_end, p.ends, s.ends)
+        SELECT p.plan_id, p.version, h.charge_id, greatest(c.cycle_start, p.starts), least(c.cycle_end, p.ends, s.ends)
           FROM billing.subscriptions s
          CROSS JOIN LATERAL billing.cycles(s.anchor, s.period_months, "from", s.ends) AS c
           JOIN billing.subscription_phases p
             ON p.tenant_id = s.tenant_id AND p.subscription_id = s.subscription_id AND NOT p.is_trial
            AND p.starts < c.cycle_end AND coalesce(p.ends > c.cycle_start, true)
+          JOIN billing.charges h ON h.plan_id = p.plan_id AND h.version = p.version
          WHERE s.tenant_id = tenant AND s.subscription_id = subscription AND p.starts < s.ends
     )
     SELECT EXISTS (TABLE rated EXCEPT TABLE agreed) OR EXISTS (TABLE agreed EXCEPT TABLE rated)
 $$;
-COMMENT ON FUNCTION billing.is_rated_otherwise(text, uuid, date) IS 'Internal: whether the latest revisions of a subscription that ended, in the cycles from that which starts on "from", are of other days or plans than were agreed: its end was moved, or its plan changed, after it was rated.';
+COMMENT ON FUNCTION billing.is_rated_otherwise(text, uuid, date) IS 'Internal: whether the latest revisions of a subscription that ended, in the cycles from that which starts on "from", are of other days or charges than were agreed: its end was moved, or its plan changed, after it was rated.';
 
 CREATE FUNCTION billing.rate_batch(day date, first_tenant text, last_tenant text) RETURNS bigint
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off SET work_mem = '64MB'

@@ -2,7 +2,7 @@
 -- usage: one is rated on many days, after each window, one only at the end, and a third now and then, months apart. The seed is
 -- printed, and taken from psql's variable seed when that is set.
 \ir seed.psql
-SELECT plan(27);
+SELECT plan(29);
 SELECT diag('rating: seed ' || :'seed');
 SELECT setseed(:seed) IS NOT NULL \g /dev/null
 \ir simulate.psql
@@ -124,5 +124,14 @@ SELECT results_eq('SELECT * FROM pg_temp.ended_lines()', $$ VALUES ('ends_1 arre
 SELECT billing.change_plan('ends_3', s.subscription_id, 'arrears_more', '2026-09-11', today => '2026-09-26') FROM billing.subscriptions s WHERE s.tenant_id = 'ends_3' \g /dev/null
 SELECT is(ARRAY[billing.rate_batch('2026-09-26', 'ends_1', 'ends_3'), billing.rate_batch('2026-10-26', 'ends_1', 'ends_3')], '{2,0}'::bigint[], 'a plan changed after the end is found, once');
 SELECT results_eq('SELECT * FROM pg_temp.ended_lines() OFFSET 2', $$ VALUES ('ends_3 arrears 2026-09-01 2026-09-11 1000'), ('ends_3 arrears_more 2026-09-11 2026-09-21 2000') $$, 'and rated');
+-- A plan whose usage has a line already and whose fee has none, left for one that has none either, and never begun.
+SELECT billing.create_plan('used', currency => 'EUR'), billing.add_charge('used', 'fee', price => '{"model":"flat","amount":"30"}'),
+       billing.add_charge('used', 'use', meter => 'sim_sum', price => '{"model":"unit","unit":"0.5"}'), billing.publish_plan('used') \g /dev/null
+SELECT billing.create_account('ends_4') \g /dev/null
+SELECT billing.subscribe('ends_4', 'used', '2026-09-01') AS subscription \gset
+SELECT billing.change_plan('ends_4', :'subscription', 'arrears', '2026-09-11', today => '2026-09-05'), billing.rate_batch('2026-09-15', 'ends_4', 'ends_4'),
+       billing.cancel_subscription('ends_4', :'subscription', '2026-09-11', today => '2026-09-15') \g /dev/null
+SELECT is(ARRAY[billing.rate_batch('2026-09-15', 'ends_4', 'ends_4'), billing.rate_batch('2026-09-16', 'ends_4', 'ends_4')], '{2,0}'::bigint[], 'a fee is found missing beside usage, once');
+SELECT is((SELECT sum(amount_minor) FROM billing.rated WHERE tenant_id = 'ends_4'), 1000::numeric, 'and rated');
 SELECT * FROM finish();
 ROLLBACK;
